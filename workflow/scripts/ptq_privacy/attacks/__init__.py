@@ -1,0 +1,1 @@
+"""Membership inference from recorded confidences, and how well it does."""
