@@ -1,0 +1,158 @@
+"""phi against the definition in exact arithmetic, and its reading from shards."""
+
+from dataclasses import replace
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ptq_privacy.attacks.confidence import phi, read_phi
+from ptq_privacy.data import logits as logit_files
+from ptq_privacy.data.logits import LogitBlock
+
+
+def exact_phi(z, label):
+    """log p_y - log(1 - p_y) = z_y - log(sum of the others' e^z), to 60 digits."""
+    with localcontext() as context:
+        context.prec = 60
+        others = [Decimal(float(v)) for k, v in enumerate(z) if k != label]
+        top = max(others)
+        total = sum((v - top).exp() for v in others)
+        return float(Decimal(float(z[label])) - top - total.ln())
+
+
+@pytest.mark.parametrize(
+    "z",
+    [
+        [0.3, -1.2, 2.5],
+        [100.0, 0.0, -100.0],
+        [-1e4, 1e4, 0.0],
+        [1e30, -1e30],
+        [3e38, -3e38, 0.0],
+        [50.0, 50.0 - 1e-7, -50.0],
+        [-800.0, -800.5, -801.0],
+    ],
+)
+def test_phi_is_exact_at_extreme_logits(z):
+    for logits in (np.array(z, dtype=np.float32), np.array(z)):
+        for label in range(len(z)):
+            found = phi(logits, label)
+            assert found == pytest.approx(exact_phi(logits, label), rel=1e-14, abs=1e-14)
+            assert found.dtype == np.float64
+
+
+def test_confident_answers_do_not_tie():
+    margins = np.arange(0, 2000, 1e-2)
+    z = np.stack([margins, np.zeros_like(margins)], axis=-1)
+    assert (np.diff(phi(z, 0)) > 0).all()
+    assert (np.diff(phi(-z, 0)) < 0).all()
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=6), st.floats(-1e3, 1e3), st.data())
+def test_phi_ignores_a_shift_and_is_antisymmetric_for_two_classes(z, shift, data):
+    z = np.array(z)
+    label = data.draw(st.integers(0, len(z) - 1))
+    assert phi(z + shift, label) == pytest.approx(phi(z, label), abs=1e-9)
+    assert phi(z[:2], 0) == -phi(z[:2], 1)
+
+
+def test_labels_broadcast_over_leading_axes():
+    generator = np.random.default_rng(0)
+    z = generator.normal(size=(3, 2, 5, 4))
+    labels = generator.integers(4, size=5)
+    found = phi(z, labels)
+    assert found.shape == (3, 2, 5)
+    for model, query, sample in np.ndindex(found.shape):
+        expected = exact_phi(z[model, query, sample], labels[sample])
+        assert found[model, query, sample] == pytest.approx(expected, abs=1e-13)
+    np.testing.assert_array_equal(found[:, 1], phi(z[:, 1], labels))
+
+
+@pytest.mark.parametrize(
+    ("z", "labels", "message"),
+    [
+        ([[1.0, 2.0]], [2], "allowed: 0 to 1"),
+        ([[1.0, 2.0]], [-1], "allowed: 0 to 1"),
+        ([[1.0]], [0], "at least 2 classes"),
+        (1.0, 0, "at least 2 classes"),
+        ([[1.0, np.nan]], [0], "finite"),
+        ([[1.0, np.inf]], [0], "finite"),
+        ([[1.0, 2.0]], [0.0], "expected integers"),
+        ([[1.0, 2.0]], [0, 1], "do not broadcast"),
+    ],
+)
+def test_bad_input_is_named(z, labels, message):
+    with pytest.raises(ValueError, match=message):
+        phi(z, labels)
+
+
+SAMPLES, QUERIES, CLASSES = 6, 2, 3
+LABEL = np.array([0, 1, 2, 0, 1, 2], dtype=np.int16)
+
+
+def shard(models):
+    blocks = []
+    for model in models:
+        generator = np.random.default_rng(model)
+        member = generator.random(SAMPLES) < 0.5
+        for query in range(QUERIES):
+            z = generator.normal(size=(SAMPLES, CLASSES)).astype(np.float32)
+            blocks.append(LogitBlock(model, query, LABEL, member, z))
+    return blocks
+
+
+def written(folder, **shards):
+    paths = []
+    for name, blocks in shards.items():
+        paths.append(folder / f"{name}.parquet")
+        logit_files.write(paths[-1], blocks, CLASSES, {})
+    return paths
+
+
+def test_models_are_ordered_by_number_whatever_the_order_of_the_files(tmp_path):
+    paths = written(tmp_path, a=shard([4, 5]), b=shard([0, 1]), c=shard([2, 3]))
+    found = read_phi(paths, range(6))
+    assert found.models == (0, 1, 2, 3, 4, 5)
+    assert found.phi.shape == (6, SAMPLES, QUERIES)
+    np.testing.assert_array_equal(found.label, LABEL)
+    for block in shard(range(6)):
+        np.testing.assert_array_equal(
+            found.phi[block.model, :, block.query], phi(block.logits, LABEL)
+        )
+        np.testing.assert_array_equal(found.member[block.model], block.member)
+    again = read_phi(paths[::-1], reversed(range(6)))
+    np.testing.assert_array_equal(found.phi, again.phi)
+    some = read_phi(paths, [5, 1])
+    assert some.models == (1, 5)
+    np.testing.assert_array_equal(some.phi, found.phi[[1, 5]])
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (shard([2, 0]), "must ascend"),
+        (shard([0, 2]), "model 0, query 0: the model is in .*a.parquet as well"),
+        (shard([2]), "models 3 are in none"),
+        (
+            [replace(b, label=LABEL[::-1].copy()) for b in shard([2, 3])],
+            "b.parquet: model 2, query 0: samples or labels differ",
+        ),
+        (
+            [
+                replace(b, label=LABEL[1:], member=b.member[1:], logits=b.logits[1:])
+                for b in shard([2, 3])
+            ],
+            "b.parquet: model 2, query 0: samples or labels differ",
+        ),
+        (shard([2, 3])[1:], "model 2, query 1: expected query 0"),
+        (shard([2, 3])[:-1], "model 3 has 1 queries, model 0 has 2"),
+        (
+            [replace(b, member=b.member ^ bool(b.query)) for b in shard([2, 3])],
+            "membership differs",
+        ),
+    ],
+)
+def test_files_that_do_not_fit_together_are_refused(tmp_path, second, message):
+    with pytest.raises(ValueError, match=message):
+        read_phi(written(tmp_path, a=shard([0, 1]), b=second), range(4))
