@@ -1,7 +1,7 @@
 """Uniform quantization grids, one per output channel: how weights become codes and codes weights.
 
-A code c in 0..levels-1 of channel i stands for the weight scale[i] * (c - zero_point[i]). Throughout
-this package weights are unfolded to [out, d], d in (channel, kh, kw) order.
+Code c in 0..levels-1 of channel i stands for the weight scale[i] * (c - zero_point[i]). Throughout
+this package weights are unfolded to [out, d], with d in (channel, kh, kw) order.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ class QuantizedWeight:
 def search(weight: Tensor, levels: int, symmetric: bool = False) -> Grid:
     """Each channel's range that gives nearest rounding the least L2.4 error.
 
-    The error is that of LAPQ (Nahshan et al. 2021, section 4.1). The candidates are the channel's own range, forced to include 0, shrunk by 0 to 79 %: the search
-    of the published OBC and BRECQ code, its scales and zero points bit for bit.
+    The norm is LAPQ's (Nahshan et al. 2021). The candidates are the channel's own range, forced
+    to include 0, shrunk by 0 to 79 %: the search of the published OBC and BRECQ code, whose
+    scales and zero points come out bit for bit.
 
     Args:
         weight: [out, d].
