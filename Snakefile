@@ -1,0 +1,45 @@
+"""How much of its training data does a post-training-quantized model give away?
+
+Data set -> paired train/test memberships -> models -> quantized models -> logits -> attack scores
+-> summary tables and figures. `snakemake --cores 2` runs the study in config/config.yaml, another
+one with `--configfile config/NAME.yaml`.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# Only without a study of one's own: Snakemake would merge the two, data sets and all.
+if "study" not in config:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/quantize.smk"
+include: "workflow/rules/attack.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        tables=rules.summarize.output,
+        figures=FIGURES,
+
+
+rule train:
+    message:
+        "Every model of the study is trained."
+    input:
+        expand(
+            rules.train_models.output.checkpoints,
+            dataset=STUDY.datasets,
+            arch=STUDY.architectures,
+            shard=STUDY.pool.shards,
+        ),

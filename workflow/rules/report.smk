@@ -1,0 +1,5 @@
+"""Tables and figures for people."""
+FIGURES=[]
+rule summarize:
+    output: "<results>/tables/summary.parquet"
+    script: "../scripts/summarize.py"

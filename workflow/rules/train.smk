@@ -1,0 +1,32 @@
+"""Target and shadow models: one recipe for all of the pool."""
+
+
+rule train_models:
+    message:
+        "Training {wildcards.arch} on {wildcards.dataset}, shard {wildcards.shard}."
+    input:
+        dataset="<results>/{dataset}/dataset.safetensors",
+        # Its columns for these models are the same whatever models are added later.
+        membership=ancient("<results>/{dataset}/membership.parquet"),
+    output:
+        checkpoints="<results>/{dataset}/{arch}/full/shard-{shard}.safetensors",
+    params:
+        code=code("train_models"),
+        settings=lambda wildcards: {
+            "identity": identity(wildcards, precision="full"),
+            "recipe": training_of(config, wildcards.dataset),
+            "seed": config["seed"],
+        },
+    log:
+        "<logs>/{dataset}/{arch}/full/train_models-{shard}.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{arch}/full/train_models-{shard}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=1440,
+    script:
+        "../scripts/train_models.py"

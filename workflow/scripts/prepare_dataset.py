@@ -1,0 +1,6 @@
+from ptq_privacy import joblog
+from ptq_privacy.data import dataset
+from ptq_privacy.data.sources import prepare
+
+joblog.start(snakemake.log[0])
+dataset.write(snakemake.output.dataset, prepare(snakemake.params.settings))

@@ -1,0 +1,91 @@
+"""What a rule's code depends on, as one digest: it changes when behaviour may, and only then.
+
+Snakemake notices an edit of a script, but not of the modules that the script imports, and it takes
+a new comment for a change. The digest covers a script and every module of this repository that it
+reaches, as syntax trees without docstrings and log messages; each rule passes it as a parameter.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+
+UNSEEN = {"joblog.py"}
+"""Modules that no artifact can depend on."""
+
+
+@cache
+def code_digest(script: Path) -> str:
+    """Digest of a script and of the local modules that it imports, directly or not.
+
+    Local modules are those found beside the script; `script` is resolved first.
+
+    Raises:
+        FileNotFoundError: there is no such script.
+        SyntaxError: the script or a module does not parse.
+    """
+    root = script.resolve().parent
+    files = sorted(_reached(script.resolve(), root))
+    text = "\0".join(f"{file.relative_to(root)}\0{_behaviour(file)}" for file in files)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _reached(file: Path, root: Path) -> set[Path]:
+    reached: set[Path] = set()
+    pending = [file]
+    while pending:
+        current = pending.pop()
+        if current not in reached and current.name not in UNSEEN:
+            reached.add(current)
+            pending.extend(_imports(current, root))
+    return reached
+
+
+@cache
+def _imports(file: Path, root: Path) -> tuple[Path, ...]:
+    """Files of the local modules whose names one file imports.
+
+    A package's own `__init__` counts only where a name is taken from it: the modules here do
+    nothing on import, so passing through a package cannot change a result.
+    """
+    found: list[Path | None] = []
+    for node in ast.walk(ast.parse(file.read_bytes(), filename=str(file))):
+        if isinstance(node, ast.Import):
+            found += [_module(root, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            for alias in node.names:
+                submodule = _module(root, f"{node.module}.{alias.name}")
+                found.append(submodule or _module(root, node.module))
+    return tuple(path for path in found if path is not None)
+
+
+def _module(root: Path, name: str) -> Path | None:
+    base = root.joinpath(*name.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _behaviour(file: Path) -> str:
+    """The source as its syntax tree prints it, less all that cannot change a result."""
+    return ast.unparse(_WithoutRemarks().visit(ast.parse(file.read_bytes())))
+
+
+class _WithoutRemarks(ast.NodeTransformer):
+    """Drop what only people read: docstrings, bare strings, and calls of a module's `log`."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        value = node.value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return None
+        if (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Attribute)
+            and isinstance(value.func.value, ast.Name)
+            and value.func.value.id == "log"
+        ):
+            return None
+        return node

@@ -1,0 +1,79 @@
+"""What a stage that runs networks needs of the data: pixels, labels and members, on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ptq_privacy.data import dataset, membership
+from ptq_privacy.models import architectures, inference
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A prepared data set as tensors on one device, and which model was trained on what.
+
+    `images` uint8 [M, C, H, W] and `labels` int64 [M] are the audit pool; `mean` and `std` are of
+    its pixels, float32 [C]; `members` is bool [P, M], on the CPU.
+    """
+
+    images: Tensor
+    labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    mean: Tensor
+    std: Tensor
+    members: np.ndarray
+    classes: int
+
+    def members_of(self, model: int) -> Tensor:
+        """Sample numbers that a model was trained on, ascending, int64."""
+        return torch.from_numpy(np.flatnonzero(self.members[model])).to(self.images.device)
+
+    def network(self, architecture: str) -> nn.Module:
+        """A fresh network of the right shape, on the device."""
+        network = architectures.build(architecture, self.classes, self.images.shape[1])
+        return network.to(self.images.device)
+
+    def accuracies(self, network: nn.Module, model: int) -> tuple[float, float]:
+        """Share of right answers on a model's members and on the test set."""
+        own = self.members_of(model)
+        return (
+            inference.accuracy(network, self.images[own], self.labels[own], self.mean, self.std),
+            inference.accuracy(network, self.test_images, self.test_labels, self.mean, self.std),
+        )
+
+
+def load(
+    dataset_path: str | Path,
+    membership_path: str | Path,
+    models: Sequence[int],
+    device: torch.device,
+) -> Audit:
+    """Read both files.
+
+    Raises:
+        ValueError: they do not belong together, or lack one of the models.
+    """
+    data = dataset.read(dataset_path)
+    members = membership.read(membership_path)
+    if members.shape[1] != len(data.train_labels) or max(models) >= len(members):
+        raise ValueError(
+            f"{membership_path}: {members.shape[0]} models of {members.shape[1]} samples, but "
+            f"{dataset_path} has {len(data.train_labels)} and model {max(models)} is asked for"
+        )
+    return Audit(
+        images=torch.tensor(data.train_images, device=device),
+        labels=torch.tensor(data.train_labels, device=device),
+        test_images=torch.tensor(data.test_images, device=device),
+        test_labels=torch.tensor(data.test_labels, device=device),
+        mean=torch.tensor(data.mean, dtype=torch.float32, device=device),
+        std=torch.tensor(data.std, dtype=torch.float32, device=device),
+        members=members,
+        classes=len(data.classes),
+    )

@@ -1,0 +1,84 @@
+"""Stage: one recipe of post-training quantization applied to a shard of trained models."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ptq_privacy import devices, ptq
+from ptq_privacy.experiment import Precision
+from ptq_privacy.models import architectures, checkpoints
+from ptq_privacy.models.checkpoints import Identity, ModelRecord, StoredModel
+from ptq_privacy.models.training import normalise
+from ptq_privacy.stages import audit
+
+log = logging.getLogger(__name__)
+
+
+def calibration_set(members: np.ndarray, samples: int, seed: int, model: int) -> np.ndarray:
+    """Sample numbers, ascending, that calibrate a model: drawn from its own members alone.
+
+    Args:
+        members: bool [M], what the model was trained on.
+
+    Raises:
+        ValueError: the model has fewer members than samples are asked for.
+    """
+    own = np.flatnonzero(members)
+    if samples > len(own):
+        raise ValueError(
+            f"quantization.calibration_samples: {samples} is more than the {len(own)} members "
+            f"of model {model}"
+        )
+    generator = np.random.default_rng([seed, model])
+    return np.sort(generator.choice(own, samples, replace=False))
+
+
+def quantize_shard(
+    dataset: str | Path,
+    membership: str | Path,
+    trained: str | Path,
+    output: str | Path,
+    identity: Identity,
+    calibration_samples: int,
+    method: Mapping[str, object],
+    seed: int,
+    device: str,
+    code: str,
+) -> None:
+    """Quantize the models of a full-precision shard by the recipe that `identity` names."""
+    data = audit.load(dataset, membership, identity.models, devices.choose(device))
+    precision = Precision.parse(identity.precision)
+    full = Identity(
+        identity.study, identity.dataset, identity.architecture, "full", identity.models
+    )
+
+    def quantized() -> Iterator[StoredModel]:
+        for model, state in checkpoints.read(trained, full):
+            network = architectures.restore(data.network(identity.architecture), state)
+            chosen = calibration_set(data.members[model], calibration_samples, seed, model)
+            images = normalise(data.images[torch.from_numpy(chosen).to(data.images.device)], data.mean, data.std)
+            result, weights = ptq.quantize(network, images, precision, seed, method)
+            bits, zeros = checkpoints.storage(weights)
+            record = ModelRecord(
+                *data.accuracies(result, model),
+                calibration_digest=hashlib.sha256(chosen.astype("<i8")).hexdigest()[:16],
+                bits_per_weight=bits,
+                zero_fraction=zeros,
+            )
+            log.info("model %d: test accuracy %.4f", model, record.test_accuracy)
+            yield StoredModel(model, result.state_dict(), weights, record)
+
+    provenance = {
+        "code": code,
+        "seed": seed,
+        "calibration_samples": calibration_samples,
+        "method": dict(method),
+        "torch": torch.__version__,
+    }
+    checkpoints.write(output, identity, quantized(), provenance)

@@ -1,0 +1,45 @@
+"""Stage: what a shard's models answer about every sample of the audit pool, view by view."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ptq_privacy import devices
+from ptq_privacy.data import logits, views
+from ptq_privacy.data.logits import LogitBlock
+from ptq_privacy.models import architectures, checkpoints, inference
+from ptq_privacy.models.checkpoints import Identity
+from ptq_privacy.stages import audit
+
+log = logging.getLogger(__name__)
+
+
+def query_shard(
+    dataset: str | Path,
+    membership: str | Path,
+    checkpoints_path: str | Path,
+    output: str | Path,
+    identity: Identity,
+    queries: Sequence[str],
+    device: str,
+    code: str,
+) -> None:
+    """Write the logits of every model of a shard for every view of every sample.
+
+    The networks are rebuilt from the weights as stored. Every model sees the same images.
+    """
+    data = audit.load(dataset, membership, identity.models, devices.choose(device))
+    labels = data.labels.cpu().numpy()
+    seen = [views.apply(data.images, views.parse(query)) for query in queries]
+
+    def answers() -> Iterator[LogitBlock]:
+        for model, state in checkpoints.read(checkpoints_path, identity):
+            network = architectures.restore(data.network(identity.architecture), state)
+            for query, images in enumerate(seen):
+                answer = inference.logits(network, images, data.mean, data.std)
+                yield LogitBlock(model, query, labels, data.members[model], answer.cpu().numpy())
+            log.info("model %d asked", model)
+
+    logits.write(output, answers(), data.classes, {"code": code, "queries": " ".join(queries)})

@@ -1,0 +1,18 @@
+from ptq_privacy import joblog
+from ptq_privacy.models.checkpoints import Identity
+from ptq_privacy.stages.quantize import quantize_shard
+
+joblog.start(snakemake.log[0])
+settings = snakemake.params.settings
+quantize_shard(
+    snakemake.input.dataset,
+    snakemake.input.membership,
+    snakemake.input.checkpoints,
+    snakemake.output.checkpoints,
+    identity=Identity(**settings["identity"]),
+    calibration_samples=settings["calibration_samples"],
+    method=settings["method"],
+    seed=settings["seed"],
+    device=snakemake.config["device"],
+    code=snakemake.params.code,
+)

@@ -1,0 +1,16 @@
+from ptq_privacy import joblog
+from ptq_privacy.models.checkpoints import Identity
+from ptq_privacy.stages.query import query_shard
+
+joblog.start(snakemake.log[0])
+settings = snakemake.params.settings
+query_shard(
+    snakemake.input.dataset,
+    snakemake.input.membership,
+    snakemake.input.checkpoints,
+    snakemake.output.logits,
+    identity=Identity(**settings["identity"]),
+    queries=settings["queries"],
+    device=snakemake.config["device"],
+    code=snakemake.params.code,
+)
