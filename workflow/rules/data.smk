@@ -32,19 +32,23 @@ rule prepare_dataset:
 
 
 rule assign_members:
+    # A file a shard, so that more models make more files and touch none.
     message:
-        "Drawing the members of each model's half of {wildcards.dataset}."
+        "Drawing the halves of {wildcards.dataset} for the models of shard {wildcards.shard}."
     input:
         dataset="<results>/{dataset}/dataset.safetensors",
     output:
-        membership="<results>/{dataset}/membership.parquet",
+        membership="<results>/{dataset}/members-{shard}.parquet",
     params:
         code=code("assign_members"),
-        settings={"models": STUDY.pool.models, "seed": config["seed"]},
+        settings=lambda wildcards: {
+            "models": STUDY.pool.models_in(wildcards.shard),
+            "seed": config["seed"],
+        },
     log:
-        "<logs>/{dataset}/assign_members.log",
+        "<logs>/{dataset}/assign_members-{shard}.log",
     benchmark:
-        "<benchmarks>/{dataset}/assign_members.tsv"
+        "<benchmarks>/{dataset}/assign_members-{shard}.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -54,3 +58,29 @@ rule assign_members:
         runtime=30,
     script:
         "../scripts/assign_members.py"
+
+
+rule tabulate_members:
+    message:
+        "Listing who was trained on what in {wildcards.dataset}."
+    input:
+        membership=expand(
+            rules.assign_members.output.membership, shard=STUDY.pool.shards, allow_missing=True
+        ),
+    output:
+        membership="<results>/{dataset}/membership.parquet",
+    params:
+        code=code("tabulate_members"),
+    log:
+        "<logs>/{dataset}/tabulate_members.log",
+    benchmark:
+        "<benchmarks>/{dataset}/tabulate_members.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../scripts/tabulate_members.py"

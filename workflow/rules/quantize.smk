@@ -18,7 +18,7 @@ rule quantize_models:
         "Quantizing {wildcards.arch} on {wildcards.dataset} to {wildcards.quantized}, shard {wildcards.shard}."
     input:
         dataset="<results>/{dataset}/dataset.safetensors",
-        membership=ancient("<results>/{dataset}/membership.parquet"),
+        membership="<results>/{dataset}/members-{shard}.parquet",
         checkpoints="<results>/{dataset}/{arch}/full/shard-{shard}.safetensors",
     output:
         checkpoints="<results>/{dataset}/{arch}/{quantized}/shard-{shard}.safetensors",
@@ -45,7 +45,7 @@ rule query_logits:
         "Asking {wildcards.arch} on {wildcards.dataset} at {wildcards.precision}, shard {wildcards.shard}, about every sample."
     input:
         dataset="<results>/{dataset}/dataset.safetensors",
-        membership=ancient("<results>/{dataset}/membership.parquet"),
+        membership="<results>/{dataset}/members-{shard}.parquet",
         checkpoints="<results>/{dataset}/{arch}/{precision}/shard-{shard}.safetensors",
     output:
         logits="<results>/{dataset}/{arch}/{precision}/logits-{shard}.parquet",

@@ -6,8 +6,7 @@ rule train_models:
         "Training {wildcards.arch} on {wildcards.dataset}, shard {wildcards.shard}."
     input:
         dataset="<results>/{dataset}/dataset.safetensors",
-        # Its columns for these models are the same whatever models are added later.
-        membership=ancient("<results>/{dataset}/membership.parquet"),
+        membership="<results>/{dataset}/members-{shard}.parquet",
     output:
         checkpoints="<results>/{dataset}/{arch}/full/shard-{shard}.safetensors",
     params:

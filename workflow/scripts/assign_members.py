@@ -1,7 +1,5 @@
 from ptq_privacy import joblog
-from ptq_privacy.data import dataset, membership
+from ptq_privacy.stages.assign import assign_shard
 
 joblog.start(snakemake.log[0])
-samples = len(dataset.read(snakemake.input.dataset).train_labels)
-members = membership.draw(samples, **snakemake.params.settings)
-membership.write(snakemake.output.membership, members)
+assign_shard(snakemake.input.dataset, snakemake.output.membership, **snakemake.params.settings)

@@ -12,7 +12,6 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-
 UNSEEN = {"joblog.py"}
 """Modules that no artifact can depend on."""
 

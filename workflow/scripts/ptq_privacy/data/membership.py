@@ -7,6 +7,8 @@ changes none that exist.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,21 +41,29 @@ def draw(samples: int, models: int, seed: int) -> np.ndarray:
     return members
 
 
-def write(path: str | Path, members: np.ndarray) -> None:
-    """Write bool [models, samples] as parquet: column `sample`, then one column a model."""
-    _check_pairs(str(path), members)
-    columns = {"sample": pa.array(np.arange(members.shape[1], dtype=np.int32))}
-    columns |= {_column(model): pa.array(row) for model, row in enumerate(members)}
+def write(path: str | Path, members: Mapping[int, np.ndarray]) -> None:
+    """Write each model's members, bool [samples] by model number, as parquet.
+
+    Its columns are `sample`, then one bool column a model in ascending order, `model_0000` on. A
+    file may hold a part of a pool, even half a pair.
+
+    Raises:
+        ValueError: two models of one pair do not hold complementary halves.
+    """
+    _check(str(path), members)
+    samples = len(next(iter(members.values())))
+    columns = {"sample": pa.array(np.arange(samples, dtype=np.int32))}
+    columns |= {_column(model): pa.array(members[model]) for model in sorted(members)}
     with replacing(path) as temporary:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
 
 
-def read(path: str | Path) -> np.ndarray:
-    """Read what `write` wrote: bool [models, samples].
+def read(path: str | Path) -> dict[int, np.ndarray]:
+    """Read what `write` wrote: bool [samples] by model number, ascending.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: names the file if it is damaged or does not hold pairs of models.
+        ValueError: names the file if it is damaged or does not hold halves of the samples.
     """
     try:
         table = pq.read_table(path)
@@ -61,25 +71,27 @@ def read(path: str | Path) -> np.ndarray:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{path}: not a whole parquet file ({error})") from None
-    expected = ["sample", *(_column(model) for model in range(table.num_columns - 1))]
-    if table.column_names != expected:
-        raise ValueError(
-            f"{path}: columns are not sample, {_column(0)}, {_column(1)}, ... in order"
-        )
+    names = table.column_names
+    models = [int(name[6:]) for name in names[1:] if re.fullmatch(r"model_\d{4,}", name)]
+    if names != ["sample", *map(_column, sorted(set(models)))]:
+        raise ValueError(f"{path}: columns are not sample, then model_NNNN in ascending order")
     if not np.array_equal(table["sample"].to_numpy(), np.arange(table.num_rows)):
         raise ValueError(f"{path}: column sample is not 0, 1, 2, ... in order")
-    members = np.array([column.to_numpy() for column in table.columns[1:]])
-    _check_pairs(str(path), members)
+    members = {model: table[_column(model)].to_numpy() for model in models}
+    _check(str(path), members)
     return members
 
 
-def _check_pairs(path: str, members: np.ndarray) -> None:
-    if members.dtype != np.bool_ or members.ndim != 2 or len(members) % 2 or not len(members):
-        raise ValueError(f"{path}: membership must be bool [models, samples], models paired")
-    unpaired = np.flatnonzero((members[0::2] == members[1::2]).any(axis=1))
-    if len(unpaired):
-        pair = 2 * unpaired[0]
-        raise ValueError(f"{path}: models {pair} and {pair + 1} do not hold complementary halves")
+def _check(path: str, members: Mapping[int, np.ndarray]) -> None:
+    if not members or any(row.dtype != np.bool_ or row.ndim != 1 for row in members.values()):
+        raise ValueError(f"{path}: membership must be bool [samples] of one model or more")
+    for model in members:
+        partner = model ^ 1
+        if partner in members and (members[model] == members[partner]).any():
+            first = min(model, partner)
+            raise ValueError(
+                f"{path}: models {first} and {first + 1} do not hold complementary halves"
+            )
 
 
 def _column(model: int) -> str:

@@ -1,25 +1,21 @@
 """Checkpoint shards: the weights of several models in one safetensors file, and what they are.
 
-Tensors are named `{model:04d}/{parameter}`. A quantized weight is stored as packed codes with a
-scale and a zero point a channel; reading gives it back as float32, the very numbers that the
-quantizer's network had. Nothing in a file is ever executed.
+Tensors are named `{model:04d}/{parameter}`. What a file must be follows from its path, and reading
+one that is something else is an error. Nothing in a file is ever executed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ptq_privacy.data.files import replacing
-from ptq_privacy.models.packing import pack, unpack
-from ptq_privacy.ptq.grid import Grid, QuantizedWeight, dequantize
 
 METADATA_KEY = "checkpoint"
 
@@ -48,53 +44,38 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """One model of a shard: float32 tensors by name, and the quantized ones of them apart."""
+    """One model of a shard: its number, its tensors by name, its figures."""
 
     number: int
-    state: Mapping[str, Tensor]
-    quantized: Mapping[str, QuantizedWeight]
+    tensors: Mapping[str, Tensor]
     record: ModelRecord
 
 
 def write(
     path: str | Path,
     identity: Identity,
-    models: Iterator[StoredModel] | list[StoredModel],
+    models: Iterable[StoredModel],
     provenance: Mapping[str, object],
 ) -> None:
     """Write a shard, atomically.
 
     Args:
         identity: what the file is.
-        models: in the order of `identity.models`. A weight that is in `quantized` is stored as
-            codes; its entry in `state` gives the shape only.
+        models: in the order of `identity.models`.
         provenance: whatever else should be known of how the weights were made.
 
     Raises:
         ValueError: the models are not those of the identity.
     """
     tensors: dict[str, Tensor] = {}
-    records, shapes = {}, {}
+    records = {}
     for stored in models:
-        prefix = f"{stored.number:04d}"
-        records[prefix] = asdict(stored.record)
-        for name, value in stored.state.items():
-            if name not in stored.quantized:
-                tensors[f"{prefix}/{name}"] = value.detach().cpu().contiguous()
-                continue
-            weight = stored.quantized[name]
-            shapes[name] = {"shape": list(value.shape), "levels": weight.grid.levels}
-            tensors[f"{prefix}/{name}.codes"] = pack(weight.codes.cpu(), weight.grid.levels)
-            tensors[f"{prefix}/{name}.scale"] = weight.grid.scale.cpu().contiguous()
-            tensors[f"{prefix}/{name}.zero_point"] = weight.grid.zero_point.cpu().to(torch.uint8)
-    if list(records) != [f"{number:04d}" for number in identity.models]:
+        records[stored.number] = asdict(stored.record)
+        for name, value in stored.tensors.items():
+            tensors[f"{stored.number:04d}/{name}"] = value.detach().cpu().contiguous()
+    if tuple(records) != identity.models:
         raise ValueError(f"{path}: holds models {list(records)}, should be {identity.models}")
-    metadata = {
-        **asdict(identity),
-        "records": records,
-        "quantized": shapes,
-        "provenance": dict(provenance),
-    }
+    metadata = {**asdict(identity), "records": records, "provenance": dict(provenance)}
     with replacing(path) as temporary:
         save_file(tensors, temporary, {METADATA_KEY: json.dumps(metadata)})
 
@@ -120,7 +101,7 @@ def records(path: str | Path) -> dict[int, ModelRecord]:
 
 
 def read(path: str | Path, identity: Identity) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Yield each model's number and float32 state, in ascending order.
+    """Yield each model's number and tensors, in ascending order.
 
     Raises:
         ValueError: the file is damaged, or is not what `identity` says; names the file.
@@ -130,43 +111,9 @@ def read(path: str | Path, identity: Identity) -> Iterator[tuple[int, dict[str, 
         found = metadata.get(field)
         if found != (list(expected) if isinstance(expected, tuple) else expected):
             raise ValueError(f"{path}: its {field} is {found!r}, expected {expected!r}; remove it")
-    quantized = metadata["quantized"]
-    assert isinstance(quantized, dict)
     with safe_open(path, "pt") as file:
         names = sorted(file.keys())
         for number in identity.models:
             prefix = f"{number:04d}/"
-            tensors = {
-                name.removeprefix(prefix): file.get_tensor(name)
-                for name in names
-                if name.startswith(prefix)
-            }
-            try:
-                yield number, _dequantized(tensors, quantized)
-            except (KeyError, ValueError, RuntimeError) as error:
-                raise ValueError(f"{path}: model {number} is damaged ({error})") from error
-
-
-def _dequantized(
-    tensors: dict[str, Tensor], quantized: Mapping[str, Mapping[str, object]]
-) -> dict[str, Tensor]:
-    """Replace codes, scale and zero point by the float32 weight that they stand for."""
-    for name, layout in quantized.items():
-        shape, levels = torch.Size(layout["shape"]), layout["levels"]  # type: ignore[arg-type]
-        assert isinstance(levels, int)
-        columns = shape[1:].numel()
-        codes = unpack(tensors.pop(f"{name}.codes"), levels, columns)
-        grid = Grid(tensors.pop(f"{name}.scale"), tensors.pop(f"{name}.zero_point"), levels)
-        tensors[name] = dequantize(codes, grid).view(shape)
-    return tensors
-
-
-def storage(quantized: Mapping[str, QuantizedWeight]) -> tuple[float, float]:
-    """Bits per weight as stored (codes, scales, zero points) and the share of zero weights."""
-    bits = weights = zeros = 0
-    for weight in quantized.values():
-        rows = len(weight.codes)
-        bits += 8 * pack(weight.codes.cpu(), weight.grid.levels).numel() + rows * (32 + 8)
-        weights += weight.codes.numel()
-        zeros += int((weight.codes == weight.grid.zero_point[:, None]).sum())
-    return bits / weights, zeros / weights
+            own = [name for name in names if name.startswith(prefix)]
+            yield number, {name.removeprefix(prefix): file.get_tensor(name) for name in own}

@@ -1,13 +1,17 @@
-"""Codes as few bits as they need: several base-L digits a byte.
+"""Quantized weights as a checkpoint holds them: codes in as few bits as they need, and their grid.
 
-A byte holds the largest number n of digits with L^n <= 256: 2 codes at 16 levels, 4 at 4 levels,
-5 at 3 levels (1.6 bits a weight), 1 at 256.
+Codes are packed several base-L digits a byte. A byte holds the largest number n of digits with
+L^n <= 256: 2 codes at 16 levels, 4 at 4 levels, 5 at 3 levels (1.6 bits a weight), 1 at 256.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+
+from ptq_privacy.ptq.grid import Grid, QuantizedWeight, dequantize
 
 
 def digits_per_byte(levels: int) -> int:
@@ -52,3 +56,52 @@ def unpack(packed: Tensor, levels: int, columns: int) -> Tensor:
 
 def _places(levels: int, count: int) -> Tensor:
     return torch.tensor([levels**place for place in range(count)], dtype=torch.int16)
+
+
+def encode(
+    state: Mapping[str, Tensor], quantized: Mapping[str, QuantizedWeight]
+) -> dict[str, Tensor]:
+    """A network's state with each quantized weight replaced by what stands for it.
+
+    `{weight}.codes` uint8, packed row by row; `{weight}.scale` float32 [out]; `{weight}.zero_point`
+    uint8 [out]; `{weight}.layout` int32: the number of levels, then the weight's shape.
+    """
+    tensors = {name: value for name, value in state.items() if name not in quantized}
+    for name, weight in quantized.items():
+        levels = weight.grid.levels
+        tensors[f"{name}.codes"] = pack(weight.codes.cpu(), levels)
+        tensors[f"{name}.scale"] = weight.grid.scale
+        tensors[f"{name}.zero_point"] = weight.grid.zero_point.to(torch.uint8)
+        tensors[f"{name}.layout"] = torch.tensor([levels, *state[name].shape], dtype=torch.int32)
+    return tensors
+
+
+def decode(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `encode`: every weight as float32, bit for bit the quantizer's.
+
+    Raises:
+        ValueError: a quantized weight's parts are missing or do not fit each other; names it.
+    """
+    state = dict(tensors)
+    for layout_name in [name for name in tensors if name.endswith(".layout")]:
+        name = layout_name.removesuffix(".layout")
+        try:
+            levels, *shape = state.pop(layout_name).tolist()
+            codes = unpack(state.pop(f"{name}.codes"), levels, torch.Size(shape[1:]).numel())
+            zero_point = state.pop(f"{name}.zero_point").to(torch.int32)
+            grid = Grid(state.pop(f"{name}.scale"), zero_point, levels)
+            state[name] = dequantize(codes, grid).view(shape)
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise ValueError(f"quantized weight {name!r} is damaged ({error})") from error
+    return state
+
+
+def storage(quantized: Mapping[str, QuantizedWeight]) -> tuple[float, float]:
+    """Bits per weight as stored (codes, scales, zero points) and the share of zero weights."""
+    bits = weights = zeros = 0
+    for weight in quantized.values():
+        bits += 8 * pack(weight.codes.cpu(), weight.grid.levels).numel()
+        bits += len(weight.codes) * (32 + 8)
+        weights += weight.codes.numel()
+        zeros += int((weight.codes == weight.grid.zero_point[:, None]).sum())
+    return bits / weights, zeros / weights

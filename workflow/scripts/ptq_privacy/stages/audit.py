@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class Audit:
     """A prepared data set as tensors on one device, and which model was trained on what.
 
     `images` uint8 [M, C, H, W] and `labels` int64 [M] are the audit pool; `mean` and `std` are of
-    its pixels, float32 [C]; `members` is bool [P, M], on the CPU.
+    its pixels, float32 [C]; `members` is bool [M] by model number, on the CPU.
     """
 
     images: Tensor
@@ -28,7 +28,7 @@ class Audit:
     test_labels: Tensor
     mean: Tensor
     std: Tensor
-    members: np.ndarray
+    members: Mapping[int, np.ndarray]
     classes: int
 
     def members_of(self, model: int) -> Tensor:
@@ -62,11 +62,12 @@ def load(
     """
     data = dataset.read(dataset_path)
     members = membership.read(membership_path)
-    if members.shape[1] != len(data.train_labels) or max(models) >= len(members):
-        raise ValueError(
-            f"{membership_path}: {members.shape[0]} models of {members.shape[1]} samples, but "
-            f"{dataset_path} has {len(data.train_labels)} and model {max(models)} is asked for"
-        )
+    for model in models:
+        if model not in members or len(members[model]) != len(data.train_labels):
+            raise ValueError(
+                f"{membership_path}: does not say which of the {len(data.train_labels)} samples of "
+                f"{dataset_path} model {model} was trained on; remove it"
+            )
     return Audit(
         images=torch.tensor(data.train_images, device=device),
         labels=torch.tensor(data.train_labels, device=device),

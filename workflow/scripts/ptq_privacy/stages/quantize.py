@@ -12,7 +12,7 @@ import torch
 
 from ptq_privacy import devices, ptq
 from ptq_privacy.experiment import Precision
-from ptq_privacy.models import architectures, checkpoints
+from ptq_privacy.models import architectures, checkpoints, packing
 from ptq_privacy.models.checkpoints import Identity, ModelRecord, StoredModel
 from ptq_privacy.models.training import normalise
 from ptq_privacy.stages import audit
@@ -62,9 +62,11 @@ def quantize_shard(
         for model, state in checkpoints.read(trained, full):
             network = architectures.restore(data.network(identity.architecture), state)
             chosen = calibration_set(data.members[model], calibration_samples, seed, model)
-            images = normalise(data.images[torch.from_numpy(chosen).to(data.images.device)], data.mean, data.std)
+            images = normalise(
+                data.images[torch.from_numpy(chosen).to(data.images.device)], data.mean, data.std
+            )
             result, weights = ptq.quantize(network, images, precision, seed, method)
-            bits, zeros = checkpoints.storage(weights)
+            bits, zeros = packing.storage(weights)
             record = ModelRecord(
                 *data.accuracies(result, model),
                 calibration_digest=hashlib.sha256(chosen.astype("<i8")).hexdigest()[:16],
@@ -72,7 +74,7 @@ def quantize_shard(
                 zero_fraction=zeros,
             )
             log.info("model %d: test accuracy %.4f", model, record.test_accuracy)
-            yield StoredModel(model, result.state_dict(), weights, record)
+            yield StoredModel(model, packing.encode(result.state_dict(), weights), record)
 
     provenance = {
         "code": code,

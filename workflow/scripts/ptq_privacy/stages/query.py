@@ -9,7 +9,7 @@ from pathlib import Path
 from ptq_privacy import devices
 from ptq_privacy.data import logits, views
 from ptq_privacy.data.logits import LogitBlock
-from ptq_privacy.models import architectures, checkpoints, inference
+from ptq_privacy.models import architectures, checkpoints, inference, packing
 from ptq_privacy.models.checkpoints import Identity
 from ptq_privacy.stages import audit
 
@@ -35,7 +35,8 @@ def query_shard(
     seen = [views.apply(data.images, views.parse(query)) for query in queries]
 
     def answers() -> Iterator[LogitBlock]:
-        for model, state in checkpoints.read(checkpoints_path, identity):
+        for model, tensors in checkpoints.read(checkpoints_path, identity):
+            state = packing.decode(tensors)
             network = architectures.restore(data.network(identity.architecture), state)
             for query, images in enumerate(seen):
                 answer = inference.logits(network, images, data.mean, data.std)

@@ -51,7 +51,7 @@ def train_shard(
             )
             record = ModelRecord(*data.accuracies(network, model))
             log.info("model %d: test accuracy %.4f", model, record.test_accuracy)
-            yield StoredModel(model, network.state_dict(), {}, record)
+            yield StoredModel(model, network.state_dict(), record)
 
     provenance = {"code": code, "seed": seed, "recipe": asdict(recipe), "torch": torch.__version__}
     checkpoints.write(output, identity, trained(), provenance)

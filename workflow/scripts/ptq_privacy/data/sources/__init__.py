@@ -13,17 +13,23 @@ from typing import Any
 
 from ptq_privacy.data import dataset
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.data.sources import digits, fashion_mnist
+from ptq_privacy.data.sources import cifar, digits, fashion_mnist, tiny_imagenet
 from ptq_privacy.data.sources.split import stratified_order
 
 SOURCES: dict[str, Callable[[Mapping[str, Any], Path], Dataset]] = {
     "digits": digits.load,
     "fashion-mnist": fashion_mnist.load,
+    "cifar-10": cifar.load,
+    "cifar-100": cifar.load,
+    "tiny-imagenet": tiny_imagenet.load,
 }
 COMMON = {"name", "source", "seed", "audit_samples"}
 OPTIONS: dict[str, set[str]] = {
     "digits": set(),
     "fashion-mnist": {"path"},
+    "cifar-10": {"path"},
+    "cifar-100": {"path"},
+    "tiny-imagenet": {"path"},
 }
 
 

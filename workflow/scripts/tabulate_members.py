@@ -1,0 +1,6 @@
+from ptq_privacy import joblog
+from ptq_privacy.data import membership
+
+joblog.start(snakemake.log[0])
+shards = [membership.read(path) for path in snakemake.input.membership]
+membership.write(snakemake.output.membership, {m: row for s in shards for m, row in s.items()})
