@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ptq_privacy.attacks.confidence import phi, read_phi
 from ptq_privacy.data import logits as logit_files
 from ptq_privacy.data.logits import LogitBlock

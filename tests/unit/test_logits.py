@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from ptq_privacy.data import logits
 from ptq_privacy.data.logits import LogitBlock
 
