@@ -30,12 +30,14 @@ rule all:
     default_target: True
     input:
         tables=rules.summarize.output,
-        figures=FIGURES,
+        figures=[
+            *of_each_network(rules.plot_roc.output, adversary=STUDY.adversaries),
+            *of_each_network(rules.plot_tradeoff.output),
+        ],
+        members=expand(rules.tabulate_members.output, dataset=STUDY.datasets),
 
 
 rule train:
-    message:
-        "Every model of the study is trained."
     input:
         expand(
             rules.train_models.output.checkpoints,
@@ -43,3 +45,5 @@ rule train:
             arch=STUDY.architectures,
             shard=STUDY.pool.shards,
         ),
+    message:
+        "Every model of the study is trained."

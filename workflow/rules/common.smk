@@ -34,6 +34,8 @@ wildcard_constraints:
     adversary="transfer|adaptive",
 
 
+LOGITS = "<results>/{dataset}/{arch}/{precision}/logits-{shard}.parquet"
+
 GPU = 1 if config["device"] == "cuda" else 0
 
 
@@ -51,3 +53,80 @@ def identity(wildcards, precision=None):
         "precision": precision or wildcards.precision,
         "models": tuple(STUDY.pool.models_in(wildcards.shard)),
     }
+
+
+def source_settings(wildcards):
+    """How a data set is prepared; nothing of how it is used."""
+    settings = dict(config["datasets"][wildcards.dataset])
+    settings.pop("training", None)
+    return {"name": wildcards.dataset, "seed": config["seed"], **settings}
+
+
+def quantization_settings(wildcards):
+    """What a recipe's result depends on: the shared settings and its own method's."""
+    quantization = config["quantization"]
+    method = Precision.parse(wildcards.quantized).method
+    return {
+        "identity": identity(wildcards, precision=wildcards.quantized),
+        "calibration_samples": quantization["calibration_samples"],
+        "method": quantization.get(method, {}),
+        "seed": config["seed"],
+    }
+
+
+def target_logits(wildcards):
+    return expand(LOGITS, shard=STUDY.pool.target_shards, allow_missing=True)
+
+
+def shadow_logits(wildcards):
+    """The shadow models at the precision that the adversary keeps them at."""
+    precision = "full" if wildcards.adversary == "transfer" else wildcards.precision
+    return expand(
+        LOGITS,
+        dataset=wildcards.dataset,
+        arch=wildcards.arch,
+        precision=precision,
+        shard=STUDY.pool.shards,
+    )
+
+
+CELLS = [
+    {
+        "dataset": dataset,
+        "arch": arch,
+        "precision": str(precision),
+        "adversary": adversary,
+    }
+    for dataset in STUDY.datasets
+    for arch in STUDY.architectures
+    for precision in STUDY.precisions
+    for adversary in STUDY.adversaries_of(precision)
+]
+
+
+def of_each_cell(pattern):
+    return [path for cell in CELLS for path in expand(pattern, **cell)]
+
+
+def checkpoints_of(cell):
+    """The shards that hold a cell's targets, with their accuracy and storage."""
+    return expand(
+        "<results>/{dataset}/{arch}/{precision}/shard-{shard}.safetensors",
+        shard=STUDY.pool.target_shards,
+        **cell,
+    )
+
+
+def of_each_network(pattern, **more):
+    return expand(pattern, dataset=STUDY.datasets, arch=STUDY.architectures, **more)
+
+
+def scores_for_roc(wildcards):
+    """Every precision's scores under one adversary; at full precision there is only one."""
+    return [
+        f"<results>/{wildcards.dataset}/{wildcards.arch}/{precision}/scores-{adversary}.parquet"
+        for precision in STUDY.precisions
+        for adversary in [
+            wildcards.adversary if precision.quantized else STUDY.adversaries[0]
+        ]
+    ]

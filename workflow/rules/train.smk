@@ -2,20 +2,11 @@
 
 
 rule train_models:
-    message:
-        "Training {wildcards.arch} on {wildcards.dataset}, shard {wildcards.shard}."
     input:
         dataset="<results>/{dataset}/dataset.safetensors",
         membership="<results>/{dataset}/members-{shard}.parquet",
     output:
         checkpoints="<results>/{dataset}/{arch}/full/shard-{shard}.safetensors",
-    params:
-        code=code("train_models"),
-        settings=lambda wildcards: {
-            "identity": identity(wildcards, precision="full"),
-            "recipe": training_of(config, wildcards.dataset),
-            "seed": config["seed"],
-        },
     log:
         "<logs>/{dataset}/{arch}/full/train_models-{shard}.log",
     benchmark:
@@ -27,5 +18,14 @@ rule train_models:
         gpu=GPU,
         mem_mb=8000,
         runtime=1440,
+    params:
+        code=code("train_models"),
+        settings=lambda wildcards: {
+            "identity": identity(wildcards, precision="full"),
+            "recipe": training_of(config, wildcards.dataset),
+            "seed": config["seed"],
+        },
+    message:
+        "Training {wildcards.arch} on {wildcards.dataset}, shard {wildcards.shard}."
     script:
         "../scripts/train_models.py"

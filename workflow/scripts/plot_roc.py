@@ -1,0 +1,9 @@
+from ptq_privacy import joblog
+from ptq_privacy.report import roc
+
+joblog.start(snakemake.log[0])
+roc.plot(
+    dict(zip(snakemake.params.precisions, snakemake.input.scores, strict=True)),
+    snakemake.params.title,
+    [snakemake.output.svg, snakemake.output.png],
+)

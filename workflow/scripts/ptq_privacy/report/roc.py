@@ -1,0 +1,81 @@
+"""ROC curves on logarithmic axes, where the low false-positive rates that matter can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.lines import Line2D
+
+from ptq_privacy.attacks import metrics, scores
+from ptq_privacy.experiment import Precision
+from ptq_privacy.report import style
+from ptq_privacy.report.summary import HEADLINE
+
+LOWEST = 1e-5
+POINTS = 2000
+"""A line with more vertices than the figure has pixels only makes the file larger."""
+
+
+def plot(scored: Mapping[str, str | Path], title: str, paths: Sequence[str | Path]) -> None:
+    """Draw one line a precision, over all targets pooled, and the diagonal of chance.
+
+    Args:
+        scored: the scores file of each precision.
+    """
+    precisions = [Precision.parse(text) for text in scored]
+    methods = list(dict.fromkeys(p.method for p in precisions if p.method is not None))
+    figure, axes = plt.subplots(
+        1, len(methods), figsize=(3.1 * len(methods), 3.5), sharey=True, squeeze=False
+    )
+    curves = {precision: _curve(scored[str(precision)]) for precision in precisions}
+    lowest = min(fpr[fpr > 0].min() for fpr, _ in curves.values())
+    with style.saved(figure, paths):
+        for axis, method in zip(axes[0], methods, strict=True):
+            axis.plot([LOWEST, 1], [LOWEST, 1], color="#555555", linewidth=0.8, linestyle=":")
+            for precision in precisions:
+                if precision.method in (None, method):
+                    axis.plot(
+                        *curves[precision],
+                        color=style.colour(precision),
+                        linestyle=style.look(precision, precisions)["linestyle"],
+                        linewidth=1.3,
+                        drawstyle="steps-post",
+                    )
+            axis.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
+            axis.set_xlabel("false positive rate")
+            name = style.name(Precision(method, 4.0)).removesuffix(" 4 bits")
+            axis.set_title(name, loc="left", color=style.COLOURS[method])
+        axes[0, 0].set_ylabel("true positive rate")
+        figure.suptitle(title, x=0.01, ha="left")
+        figure.legend(
+            handles=_legend(precisions), loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8
+        )
+        figure.tight_layout()
+
+
+def _curve(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """The pooled ROC, thinned to what a figure can show; its jumps are kept."""
+    table = scores.read(path)
+    fpr, tpr = metrics.roc(table["member"].to_numpy(), table[HEADLINE].to_numpy())
+    positive = np.flatnonzero(fpr > 0)
+    wanted = np.geomspace(fpr[positive[0]], 1, POINTS)
+    kept = np.unique(np.searchsorted(fpr, wanted, side="right") - 1)
+    return fpr[kept], tpr[kept]
+
+
+def _legend(precisions: Sequence[Precision]) -> list[Line2D]:
+    shapes = {(p.bits, p.head_bits): p for p in precisions}
+    handles = []
+    for (bits, head_bits), precision in shapes.items():
+        if bits is None:
+            label = "full precision"
+        else:
+            label = f"{bits:g} bits" + ("" if head_bits is None else f", head {head_bits:g}")
+        colour = style.FULL_COLOUR if bits is None else "#555555"
+        line = style.look(precision, precisions)["linestyle"]
+        handles.append(Line2D([], [], color=colour, linestyle=line, label=label))
+    handles.append(Line2D([], [], color="#555555", linestyle=":", linewidth=0.8, label="chance"))
+    return handles

@@ -1,0 +1,83 @@
+"""How a precision looks in every figure: the method by colour, the bits by marker and line.
+
+Colours are Okabe and Ito's, which the colour-blind tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from ptq_privacy.data.files import replacing
+from ptq_privacy.experiment import METHODS, Precision
+
+COLOURS = dict(zip(METHODS, ("#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=False))
+FULL_COLOUR = "#000000"
+MARKERS = ("o", "s", "^", "v", "D", "P", "X")
+LINES: tuple[Any, ...] = ("-", "--", (0, (1, 1)), "-.", (0, (5, 1, 1, 1, 1, 1)))
+
+mpl.rcParams.update(
+    {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#e6e6e6",
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "savefig.bbox": "tight",
+        "svg.hashsalt": "ptq-privacy",
+        "svg.fonttype": "none",
+    }
+)
+
+
+def name(precision: Precision) -> str:
+    """A precision in words, for legends and tables: `BRECQ 1.58 bits, head 8`."""
+    if precision.method is None:
+        return "full precision"
+    method = {"adaround": "AdaRound", "brecq": "BRECQ", "obc": "OBC"}.get(
+        precision.method, precision.method
+    )
+    head = "" if precision.head_bits is None else f", head {precision.head_bits:g}"
+    return f"{method} {precision.bits:g} bits{head}"
+
+
+def colour(precision: Precision) -> str:
+    return FULL_COLOUR if precision.method is None else COLOURS[precision.method]
+
+
+def look(precision: Precision, precisions: Sequence[Precision]) -> dict[str, Any]:
+    """Marker, line and fill of a precision among the study's; a decoupled one is hollow."""
+    if precision.method is None:
+        return {"marker": "*", "linestyle": "-", "markersize": 13, "fillstyle": "full"}
+    widths = sorted({p.bits for p in precisions if p.bits is not None}, reverse=True)
+    place = widths.index(precision.bits)
+    decoupled = precision.head_bits is not None
+    return {
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": LINES[(place + len(widths) * decoupled) % len(LINES)],
+        "markersize": 6,
+        "fillstyle": "none" if decoupled else "full",
+    }
+
+
+@contextmanager
+def saved(figure: Figure, paths: Sequence[str | Path]) -> Iterator[None]:
+    """Save a figure to each path, in the format of its suffix, when the block has drawn it."""
+    yield
+    for path in map(Path, paths):
+        with replacing(path) as temporary:
+            kind = path.suffix[1:]
+            # A date in the file would make equal figures differ.
+            metadata = {"Date": None} if kind == "svg" else None
+            figure.savefig(temporary, format=kind, dpi=160, metadata=metadata)
+    plt.close(figure)

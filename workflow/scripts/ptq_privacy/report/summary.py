@@ -1,0 +1,137 @@
+"""The summary: one row a data set, architecture, precision, adversary and attack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ptq_privacy.attacks import leakage
+from ptq_privacy.data.files import replacing
+from ptq_privacy.experiment import Precision
+from ptq_privacy.models import checkpoints
+from ptq_privacy.report import style
+
+HEADLINE = "lira_online"
+"""The attack that the Markdown table and the figures show; the paper's main one."""
+
+TPR = "tpr_at_fpr_0.001"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One thing that was measured, and the files that say how it came out."""
+
+    dataset: str
+    arch: str
+    precision: str
+    adversary: str
+    leakage: str
+    checkpoints: tuple[str, ...]
+
+
+def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.DataFrame:
+    """Gather accuracy, storage and leakage of every cell, in the order of the cells.
+
+    Accuracies and storage are means over the targets, with the deviation `_std` between them.
+    `{metric}_change` is relative to full precision under the same attack.
+    """
+    rows = []
+    for cell in cells:
+        precision = Precision.parse(cell.precision)
+        measured = leakage.read(cell.leakage)
+        columns = {
+            "dataset": cell.dataset,
+            "arch": cell.arch,
+            "precision": cell.precision,
+            "method": precision.method or "full",
+            "bits": 32.0 if precision.bits is None else precision.bits,
+            "head_bits": precision.head_bits,
+            "adversary": cell.adversary,
+            "shadow_models": shadow_models,
+            **_of_targets(cell, targets),
+        }
+        for place, (column, value) in enumerate(columns.items()):
+            measured.insert(place, column, value)
+        rows.append(measured)
+    return _with_changes(pd.concat(rows, ignore_index=True))
+
+
+def _of_targets(cell: Cell, targets: int) -> dict[str, float]:
+    records = [record for path in cell.checkpoints for record in checkpoints.records(path).items()]
+    chosen = [record for model, record in sorted(records) if model < targets]
+    figures = {
+        name: np.array([getattr(record, name) for record in chosen])
+        for name in ("train_accuracy", "test_accuracy", "bits_per_weight", "zero_fraction")
+    }
+    columns = {f"{name}_mean": float(figures[name].mean()) for name in list(figures)[:2]}
+    columns |= {f"{name}_std": float(figures[name].std()) for name in list(figures)[:2]}
+    return columns | {name: float(figures[name].mean()) for name in list(figures)[2:]}
+
+
+def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
+    keys = ["dataset", "arch", "attack"]
+    full = table[table["precision"] == "full"].set_index(keys)
+    place = pd.MultiIndex.from_frame(table[keys])
+    for metric in [*leakage.METRICS, "test_accuracy"]:
+        base = full[f"{metric}_mean"].reindex(place).to_numpy()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            table[f"{metric}_change"] = table[f"{metric}_mean"].to_numpy() / base - 1
+    return table
+
+
+def write(table: pd.DataFrame, parquet: str | Path, csv: str | Path, markdown: str | Path) -> None:
+    """Write the whole table as parquet and CSV, and what matters most of it as Markdown."""
+    with replacing(parquet) as temporary:
+        table.to_parquet(temporary, index=False)
+    with replacing(csv) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    with replacing(markdown) as temporary:
+        temporary.write_text(as_markdown(table))
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """One table a (data set, architecture): precisions down, the two adversaries across."""
+    parts = []
+    for (dataset, arch), group in table[table["attack"] == HEADLINE].groupby(
+        ["dataset", "arch"], sort=False
+    ):
+        adversaries = list(group["adversary"].unique())
+        first = group.iloc[0]
+        parts.append(
+            f"## {dataset}, {arch}\n\n"
+            f"LiRA online, {first['targets']} targets, {first['shadow_models']} shadow models, "
+            f"{first['members']} members and {first['nonmembers']} non-members a target. "
+            "In brackets the 95 % interval over targets and samples.\n"
+        )
+        heads = ["precision", "bits a weight", "test accuracy %"]
+        for adversary in adversaries:
+            heads += [f"TPR@0.1%FPR %, {adversary}", f"AUC, {adversary}"]
+        parts.append("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads))
+        parts += [_row(rows, adversaries) for _, rows in group.groupby("precision", sort=False)]
+        if not group["fpr_0.001_supported"].all():
+            parts.append(
+                f"\n{first['nonmembers']} non-members cannot resolve an FPR of 0.1 % a target: the "
+                "TPR is that at the largest FPR not above it, zero false positives."
+            )
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _row(rows: pd.DataFrame, adversaries: Sequence[str]) -> str:
+    any_row = rows.iloc[0]
+    cells = [
+        style.name(Precision.parse(any_row["precision"])),
+        f"{any_row['bits_per_weight']:.2f}",
+        f"{100 * any_row['test_accuracy_mean']:.2f} ± {100 * any_row['test_accuracy_std']:.2f}",
+    ]
+    for adversary in adversaries:
+        own = rows[rows["adversary"] == adversary]
+        row = own.iloc[0] if len(own) else any_row  # at full precision the adversaries are one
+        tpr = [100 * row[f"{TPR}_{part}"] for part in ("mean", "low", "high")]
+        cells.append(f"{tpr[0]:.2f} [{tpr[1]:.2f}, {tpr[2]:.2f}]")
+        cells.append(f"{row['auc_mean']:.3f}")
+    return "| " + " | ".join(cells) + " |"

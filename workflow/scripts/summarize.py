@@ -1,0 +1,16 @@
+from ptq_privacy import joblog
+from ptq_privacy.report import summary
+
+joblog.start(snakemake.log[0])
+settings = snakemake.params.settings
+shards = len(snakemake.input.checkpoints) // len(settings["cells"])
+cells = [
+    summary.Cell(
+        **cell,
+        leakage=snakemake.input.leakage[place],
+        checkpoints=tuple(snakemake.input.checkpoints[place * shards : (place + 1) * shards]),
+    )
+    for place, cell in enumerate(settings["cells"])
+]
+table = summary.summarize(cells, settings["targets"], settings["shadow_models"])
+summary.write(table, snakemake.output.parquet, snakemake.output.csv, snakemake.output.markdown)
