@@ -1,0 +1,278 @@
+"""BRECQ: block reconstruction (Li et al. 2021).
+
+The roundings of all layers of a block (a residual block, a dense layer) are learned together, so
+that the block's output, not each layer's, stays close to the full-precision one. Each block is fed
+by the blocks quantized before it, from cached inputs that are carried from block to block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ptq_privacy.ptq.calibration import CHUNK, Stream, Walk
+from ptq_privacy.ptq.graph import execute
+from ptq_privacy.ptq.grid import QuantizedWeight, dequantize
+from ptq_privacy.ptq.rounding import Schedule, SoftWeights, learn
+
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+ACTIVATIONS = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid,
+    nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Mish, nn.PReLU,
+)  # fmt: skip
+ABSORBED = (*ACTIVATIONS, _BatchNorm, nn.Identity)
+ABSORBED_FUNCTIONS = (
+    F.relu, F.relu_, torch.relu, torch.relu_, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu,
+    F.hardswish, torch.sigmoid, torch.tanh, F.mish, F.softplus,
+)  # fmt: skip
+ABSORBED_METHODS = ("relu", "relu_", "sigmoid", "tanh")
+MARGIN = (
+    0.15  # of the soft start: from 0.5 the layer-wise solution is forgotten, from 0 it is stuck
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive operations whose weights are rounded together.
+
+    name: path of the module that they belong to.
+    nodes: the operations in order; layers: the convolutions and linear layers among them.
+    inputs: the operations outside whose values they use.
+    output: the one whose value is used outside.
+    """
+
+    name: str
+    nodes: tuple[fx.Node, ...]
+    layers: tuple[fx.Node, ...]
+    inputs: tuple[fx.Node, ...]
+    output: fx.Node
+
+
+def find_blocks(walk: Walk, single_layers: bool = False) -> list[Block]:
+    """The blocks of a network, in graph order.
+
+    A block is the outermost module that holds a weight layer and is neither the network itself nor
+    a container; so layers that stand in containers only (first convolution, transition, classifier)
+    are blocks of their own. A normalisation or activation that alone uses a block's output belongs
+    to it. A module with several outputs is taken layer by layer.
+
+    Args:
+        walk: over the network.
+        single_layers: make each layer a block, as AdaRound does.
+    """
+    blocks: dict[str, Block] = {}
+    for node, path in walk.layers.items():
+        outer = path if single_layers else _outermost(node)
+        if outer in blocks or any(node in block.layers for block in blocks.values()):
+            continue
+        nodes = [n for n in walk.nodes if outer in _paths(n)] if outer != path else [node]
+        if len(_outputs(nodes)) != 1:
+            outer, nodes = path, [node]
+        blocks[outer] = _block(walk, outer, nodes)
+    return list(blocks.values())
+
+
+def _paths(node: fx.Node) -> list[str]:
+    """The modules whose forward called an operation, outermost first."""
+    return [path for path, _ in node.meta.get("nn_module_stack", {}).values() if path]
+
+
+def _outermost(node: fx.Node) -> str:
+    stack = node.meta["nn_module_stack"].values()
+    return next(path for path, kind in stack if path and not issubclass(kind, CONTAINERS))
+
+
+def _outputs(nodes: list[fx.Node]) -> list[fx.Node]:
+    return [node for node in nodes if any(user not in nodes for user in node.users)]
+
+
+def _block(walk: Walk, name: str, nodes: list[fx.Node]) -> Block:
+    (output,) = _outputs(nodes)
+    while len(output.users) == 1 and _is_absorbed(user := next(iter(output.users)), walk):
+        nodes, output = [*nodes, user], user
+    used = dict.fromkeys(value for node in nodes for value in node.all_input_nodes)
+    outside = [value for value in used if value not in nodes]
+    constants = [value for value in outside if value.op == "get_attr"]
+    return Block(
+        name=name,
+        nodes=(*constants, *nodes),
+        layers=tuple(node for node in nodes if node in walk.layers),
+        inputs=tuple(value for value in outside if value.op != "get_attr"),
+        output=output,
+    )
+
+
+def _is_absorbed(node: fx.Node, walk: Walk) -> bool:
+    if len(node.all_input_nodes) != 1:
+        return False
+    if node.op == "call_module":
+        return isinstance(walk.full.modules[str(node.target)], ABSORBED)
+    if node.op == "call_function":
+        return node.target in ABSORBED_FUNCTIONS
+    return node.op == "call_method" and node.target in ABSORBED_METHODS
+
+
+@torch.no_grad()
+def quantize(
+    walk: Walk,
+    blocks: list[Block],
+    start: Callable[[fx.Node], QuantizedWeight],
+    margin: float | None,
+    schedule: Schedule,
+    bf16: bool = False,
+    importance: Mapping[str, Tensor] | None = None,
+) -> dict[str, QuantizedWeight]:
+    """Quantize all layers block by block, in the quantized network that the walk holds.
+
+    Args:
+        walk: over the full-precision network and the copy to be quantized, not yet begun.
+        blocks: from `find_blocks`.
+        start: gives each layer, as the walk reaches it, the codes and grid to begin with.
+        margin: how far from those codes the soft rounding starts; None: at the weight itself, as
+            published.
+        schedule: of the minibatch optimisation.
+        bf16: run the blocks in bfloat16 where autocast allows.
+        importance: weights of the squared error, by block name, each of the shape of the output.
+
+    Returns:
+        Codes and grids by layer name. A block whose squared error at rounded weights did not fall
+        keeps the codes that it began with.
+    """
+    last = {block.nodes[-1]: block for block in blocks}
+    for block in blocks:
+        for value in (*block.inputs, block.output):
+            walk.hold(value, until=block.nodes[-1])
+    codes: dict[str, QuantizedWeight] = {}
+    for node in walk.nodes:
+        if node in walk.layers:
+            name = walk.layers[node]
+            codes[name] = start(node)
+            walk.set_weight(name, codes[name])
+        walk.run(node)
+        if node in last:
+            block = last[node]
+            weight = None if importance is None else importance[block.name]
+            learned = _reconstruct(walk, block, codes, margin, schedule, bf16, weight)
+            for name, layer in learned.items():
+                walk.set_weight(name, layer)
+            codes |= learned
+        walk.free(node)
+    return codes
+
+
+def _reconstruct(
+    walk: Walk,
+    block: Block,
+    codes: Mapping[str, QuantizedWeight],
+    margin: float | None,
+    schedule: Schedule,
+    bf16: bool,
+    importance: Tensor | None,
+) -> dict[str, QuantizedWeight]:
+    """Learn one block's codes, in its own place in the quantized stream; return its layers'."""
+    modules = walk.quantized.modules
+    inputs = {value: _images(walk.quantized, value, block) for value in block.inputs}
+    target = _images(walk.full, block.output, block)
+    names = [walk.layers[node] for node in block.layers]
+    begun = [codes[name] for name in names]
+    soft = SoftWeights.between(
+        [walk.full.modules[name].weight for name in names], [layer.grid for layer in begun]
+    )
+
+    def output(weights: Sequence[Tensor], images: slice | Tensor) -> Tensor:
+        stand_in = dict(zip(names, weights, strict=True))
+        values: dict[fx.Node, Any] = {value: x[images] for value, x in inputs.items()}
+        for node in block.nodes:
+            values[node] = execute(node, values, modules, stand_in)
+        return values[block.output]
+
+    def error(y: Tensor, images: slice | Tensor) -> Tensor:
+        square = (y.float() - target[images]).square()
+        return (square if importance is None else square * importance[images]).sum()
+
+    def loss(weights: list[Tensor], images: Tensor) -> Tensor:
+        with torch.autocast(target.device.type, torch.bfloat16, enabled=bf16):
+            y = output(weights, images)
+        return error(y, images) / _positions(y)
+
+    start = soft.fraction if margin is None else soft.near([w.codes for w in begun], margin)
+    h = learn(loss, soft, start, len(target), schedule, walk.generator)
+
+    slices = [slice(at, at + CHUNK) for at in range(0, len(target), CHUNK)]
+    before = walk.quantized.values(block.output)
+    learned = [
+        QuantizedWeight(code, layer.grid) for code, layer in zip(soft.codes(h), begun, strict=True)
+    ]
+    rounded = [
+        dequantize(layer.codes, layer.grid).view(shape)
+        for layer, shape in zip(learned, soft.shapes, strict=True)
+    ]
+    after = [output(rounded, part) for part in slices]
+    if not sum(map(error, after, slices)) < sum(map(error, before, slices)):
+        return {}
+    walk.quantized.replace(block.output, after)
+    return dict(zip(names, learned, strict=True))
+
+
+def _images(stream: Stream, value: fx.Node, block: Block) -> Tensor:
+    """A value over all calibration images, [n, ...]."""
+    chunks = stream.values(value)
+    if not all(isinstance(chunk, Tensor) and chunk.is_floating_point() for chunk in chunks):
+        raise ValueError(
+            f"block {block.name!r}: it takes {value.name!r}, which is not a tensor of activations"
+        )
+    return torch.cat(chunks)
+
+
+def _positions(y: Tensor) -> int:
+    """How many output vectors a tensor holds: the published loss is a mean over these."""
+    return y.numel() // y.shape[1 if y.ndim == 4 else -1]
+
+
+def fisher_diagonals(walk: Walk, blocks: Sequence[Block]) -> dict[str, Tensor]:
+    """The diagonal of the Fisher information at each block's output: section 3.3, eq. 10.
+
+    The squared gradient of the full-precision network's log-likelihood of a label that is drawn,
+    for each image, from the network's own prediction; scaled to a mean of 1 over each block.
+
+    Args:
+        walk: not yet begun.
+        blocks: of its network.
+
+    Returns:
+        By block name, weights of the shape of the block's output over all images.
+
+    Raises:
+        ValueError: the network does not return logits [n, classes].
+    """
+    squares: dict[str, list[Tensor]] = {block.name: [] for block in blocks}
+    names = {block.output: block.name for block in blocks}
+    for chunk in walk.full.chunks:
+        values = dict(chunk)
+        taps = {}
+        with torch.enable_grad():
+            for node in walk.nodes:
+                if node not in values:
+                    values[node] = execute(node, values, walk.full.modules)
+                if node in names:
+                    # A zero added, since what follows may overwrite the output itself.
+                    taps[names[node]] = torch.zeros_like(values[node], requires_grad=True)
+                    values[node] = values[node] + taps[names[node]]
+            logits = values[walk.nodes[-1]]
+            if not isinstance(logits, Tensor) or logits.ndim != 2:
+                raise ValueError("brecq.fisher: the network should return logits [n, classes]")
+            drawn = torch.multinomial(logits.detach().softmax(1).cpu(), 1, generator=walk.generator)
+            likelihood = -F.cross_entropy(logits, drawn[:, 0].to(logits.device), reduction="sum")
+            gradients = torch.autograd.grad(likelihood, list(taps.values()))
+        for name, gradient in zip(taps, gradients, strict=True):
+            squares[name].append(gradient.square())
+    diagonals = {name: torch.cat(parts) for name, parts in squares.items()}
+    return {
+        name: f / f.mean().clamp(min=torch.finfo(f.dtype).tiny) for name, f in diagonals.items()
+    }

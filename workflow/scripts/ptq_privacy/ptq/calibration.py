@@ -1,0 +1,252 @@
+"""What a network's layers see on the calibration images: two streams of activations.
+
+One stream is the full-precision network, the other its copy whose layers are quantized as the walk
+passes them, so each layer is calibrated on what it will really be fed. The walk follows the
+network's torch.fx graph node by node and never starts again from the images, so its cost is linear
+in depth; a value is freed after its last use, and images are computed a chunk at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from ptq_privacy.ptq.graph import execute, is_weight_layer, trace
+from ptq_privacy.ptq.grid import QuantizedWeight, dequantize
+from ptq_privacy.ptq.settings import POSITIONS
+
+CHUNK = 128  # images at a time: their activations stay in a CPU's cache
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What a layer-wise solver needs to know of one layer, group by group.
+
+    With y the full-precision layer's output without its bias and x̂ the quantized stream's input at
+    the same position, both of one group (a Linear and most convolutions have one group only):
+
+    name: the layer's path in the network, such as "layer1.0.conv1".
+    weight: float32 [groups, out, d], unfolded in (channel, kh, kw) order; out is that of a group.
+    second: E[x̂ x̂ᵀ], float32 [groups, d, d].
+    cross: E[y x̂ᵀ], float32 [groups, out, d].
+    input_mean: E[x̂], float32 [groups, d].
+    output_mean: E[y], float32 [groups, out].
+    """
+
+    name: str
+    weight: Tensor
+    second: Tensor
+    cross: Tensor
+    input_mean: Tensor
+    output_mean: Tensor
+
+
+class Stream:
+    """One network's activations over the calibration images, held for the nodes still in use."""
+
+    def __init__(self, network: nn.Module, graph: fx.Graph, calibration: Tensor) -> None:
+        self.network = network
+        self.modules = dict(network.named_modules())
+        (images,) = (n for n in graph.nodes if n.op == "placeholder" and not n.args)
+        calibration = calibration.contiguous(memory_format=torch.channels_last)
+        self.chunks: list[dict[fx.Node, Any]] = [{images: c} for c in calibration.split(CHUNK)]
+
+    def run(self, node: fx.Node) -> None:
+        """Compute a node from the values held, unless it is held already."""
+        for values in self.chunks:
+            if node not in values:
+                values[node] = execute(node, values, self.modules)
+
+    def free(self, node: fx.Node) -> None:
+        for values in self.chunks:
+            del values[node]
+
+    def replace(self, node: fx.Node, chunks: list[Tensor]) -> None:
+        """Put other values in a node's place."""
+        for values, chunk in zip(self.chunks, chunks, strict=True):
+            values[node] = chunk
+
+    def values(self, node: fx.Node) -> list[Tensor]:
+        """A node's value, a chunk of images at a time."""
+        return [values[node] for values in self.chunks]
+
+
+class Walk:
+    """Both streams side by side, from the images to the network's output.
+
+    Whoever walks calls, for each of `nodes`: `moments` if the node is in `layers`, then sets the
+    quantized layer's weight, then `run`, then `free`. `each_layer` does so for layer-wise methods.
+    Without a quantized network both streams are the full-precision one.
+    """
+
+    def __init__(
+        self,
+        full: nn.Module,
+        quantized: nn.Module | None,
+        calibration: Tensor,
+        seed: int = 0,
+        positions: int = POSITIONS,
+    ) -> None:
+        self.graph = trace(full)
+        self.nodes = list(self.graph.nodes)
+        self.full = Stream(full, self.graph, calibration)
+        self.quantized = self.full
+        if quantized is not None:
+            self.quantized = Stream(quantized, self.graph, calibration)
+        self.layers = {
+            node: str(node.target)
+            for node in self.nodes
+            if is_weight_layer(node, self.full.modules)
+        }
+        self.last_use = {user: user for user in self.nodes}
+        for user in self.nodes:
+            self.last_use.update(dict.fromkeys(user.all_input_nodes, user))
+        self.generator = torch.Generator().manual_seed(seed)
+        self.positions = positions
+
+    def each_layer(self) -> Iterator[Moments]:
+        """Each layer's moments, in graph order; the caller sets its quantized weight in between."""
+        for node in self.nodes:
+            if node in self.layers:
+                yield self.moments(node)
+            self.run(node)
+            self.free(node)
+
+    @torch.no_grad()
+    def run(self, node: fx.Node) -> None:
+        """Compute a node in both streams."""
+        self.full.run(node)
+        self.quantized.run(node)
+
+    def free(self, node: fx.Node) -> None:
+        """Let go of the values whose last use was this node."""
+        for value in [value for value, last in self.last_use.items() if last is node]:
+            self.full.free(value)
+            if self.quantized is not self.full:
+                self.quantized.free(value)
+
+    def set_weight(self, name: str, layer: QuantizedWeight) -> None:
+        """Quantize a layer of the quantized stream's network."""
+        set_weight(self.quantized.network, name, layer)
+
+    def hold(self, value: fx.Node, until: fx.Node) -> None:
+        """Keep a value until another node, later in the graph, has been walked past."""
+        if self.nodes.index(self.last_use[value]) < self.nodes.index(until):
+            self.last_use[value] = until
+
+    @torch.no_grad()
+    def moments(self, node: fx.Node) -> Moments:
+        """A layer's moments over positions drawn without replacement, the same in both streams.
+
+        Raises:
+            ValueError: the layer's activations are not finite.
+        """
+        self.full.run(node)
+        layer = self.full.modules[str(node.target)]
+        outputs = self.full.values(node)
+        inputs = self.quantized.values(node.all_input_nodes[0])
+        sums: list[Tensor] = [torch.zeros(())] * 4
+        count = 0
+        for x, y, chosen in zip(inputs, outputs, self._positions(layer, outputs), strict=True):
+            x, y = patches(layer, x, y.shape, chosen), targets(layer, y, chosen)
+            count += len(chosen)
+            terms = (x.mT @ x, y.mT @ x, x.sum(1), y.sum(1))
+            sums = [total.to(x.device) + term for total, term in zip(sums, terms, strict=True)]
+        second, cross, input_mean, output_mean = (total / count for total in sums)
+        if not (torch.isfinite(second).all() and torch.isfinite(cross).all()):
+            raise ValueError(f"layer {node.target!r}: its activations are not finite")
+        order = _channel_first(layer).to(second.device)
+        weight = unfold_weight(layer)
+        return Moments(
+            name=str(node.target),
+            weight=weight,
+            second=second[:, order][:, :, order],
+            cross=cross[:, :, order],
+            input_mean=input_mean[:, order],
+            output_mean=output_mean,
+        )
+
+    def _positions(self, layer: nn.Module, outputs: list[Tensor]) -> list[Tensor]:
+        """For each chunk, the chosen positions among its images and pixels, in ascending order."""
+        sizes = [y.numel() // _channels(layer) for y in outputs]
+        total = sum(sizes)
+        chosen = torch.arange(total)
+        if total > self.positions:
+            chosen = torch.randperm(total, generator=self.generator)[: self.positions].sort().values
+        ends = torch.tensor(sizes).cumsum(0)
+        split = chosen.tensor_split(torch.searchsorted(chosen, ends[:-1]))
+        return [
+            (part - end + size).to(y.device)
+            for part, end, size, y in zip(split, ends.tolist(), sizes, outputs, strict=True)
+        ]
+
+
+def set_weight(network: nn.Module, name: str, layer: QuantizedWeight) -> None:
+    """Give a layer of a network the weights that its codes stand for."""
+    weight = network.get_submodule(name).weight
+    assert isinstance(weight, Tensor)
+    with torch.no_grad():
+        weight.copy_(dequantize(layer.codes, layer.grid).view_as(weight))
+
+
+def unfold_weight(layer: nn.Module) -> Tensor:
+    """A layer's weight as [groups, out, d], d in (channel, kh, kw) order."""
+    weight: Tensor = layer.weight.detach()  # type: ignore[assignment]
+    return weight.contiguous().view(_groups(layer), -1, weight[0].numel())
+
+
+def patches(layer: nn.Module, x: Tensor, out: torch.Size, chosen: Tensor) -> Tensor:
+    """A layer's inputs at chosen positions of its output: [groups, positions, d].
+
+    Unlike the unfolded weight, d is in (kh, kw, channel) order: so a patch of a channels-last image
+    is a few runs of memory, and only the small second moment needs reordering.
+
+    Args:
+        layer: a Conv2d or a Linear.
+        x: its input, [n, C, H, W] or [..., C].
+        out: the shape of its output.
+        chosen: int64 [positions], numbers of positions: image, row, column (or the leading
+            dimensions of a Linear's output) counted in that order.
+    """
+    if isinstance(layer, nn.Conv2d):
+        (kh, kw), (sh, sw), (dh, dw) = layer.kernel_size, layer.stride, layer.dilation
+        x = F.pad(
+            x,
+            layer._reversed_padding_repeated_twice,  # in pixels even where padding is "same"
+            mode="constant" if layer.padding_mode == "zeros" else layer.padding_mode,
+        )
+        x = x.unfold(2, (kh - 1) * dh + 1, sh)[..., ::dh].unfold(3, (kw - 1) * dw + 1, sw)
+        x = x[..., ::dw].permute(0, 2, 3, 4, 5, 1)  # [n, oh, ow, kh, kw, C]
+        index = torch.unravel_index(chosen, (out[0], *out[2:]))
+        x = x[index].reshape(len(chosen), kh * kw, layer.groups, -1)
+        return x.permute(2, 0, 1, 3).reshape(layer.groups, len(chosen), -1)
+    return x[torch.unravel_index(chosen, out[:-1])][None]
+
+
+def targets(layer: nn.Module, y: Tensor, chosen: Tensor) -> Tensor:
+    """A layer's outputs at chosen positions, without its bias: [groups, positions, out]."""
+    if isinstance(layer, nn.Conv2d):
+        y = y.permute(0, 2, 3, 1)
+    y = y[torch.unravel_index(chosen, y.shape[:-1])]
+    if layer.bias is not None:
+        y = y - layer.bias
+    return y.view(len(chosen), _groups(layer), -1).transpose(0, 1)
+
+
+def _groups(layer: nn.Module) -> int:
+    return layer.groups if isinstance(layer, nn.Conv2d) else 1
+
+
+def _channels(layer: nn.Module) -> int:
+    return len(layer.weight)  # type: ignore[arg-type]
+
+
+def _channel_first(layer: nn.Module) -> Tensor:
+    """Where the entries of a (channel, kh, kw) patch stand in a (kh, kw, channel) one: [d]."""
+    channels = layer.weight.shape[1]  # type: ignore[index]
+    return torch.arange(layer.weight[0].numel()).view(-1, channels).T.flatten()  # type: ignore
