@@ -1,37 +1,17 @@
 import gzip
 
 import numpy as np
+import published_archives
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
 from ptq_privacy.data import dataset
 from ptq_privacy.data.sources import OPTIONS, SOURCES, prepare
 from ptq_privacy.data.sources.split import stratified_order
-from sklearn.datasets import load_digits
 
-
-def idx(array):
-    """Bytes of an idx file, by the format's definition."""
-    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
-
-
-IDX_PARTS = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-
-
-def write_fashion_mnist(folder, pack=gzip.compress, suffix=".gz"):
-    """A folder of four idx files, made of digits: 300 to train and 100 to test."""
-    images, labels = load_digits().images.astype(np.uint8) * 15, load_digits().target
-    folder.mkdir(parents=True, exist_ok=True)
-    contents = (images[:300], labels[:300], images[300:400], labels[300:400])
-    for part, content in zip(IDX_PARTS, contents, strict=True):
-        (folder / f"{part}{suffix}").write_bytes(pack(idx(content)))
-    return folder
+IDX_PARTS = published_archives.FASHION_MNIST_FILES.values()
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=200), st.integers(0, 9))
@@ -104,10 +84,10 @@ def test_every_source_has_options():
 
 @pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, ".gz"), (bytes, "")])
 def test_fashion_mnist_from_a_folder_of_idx_files(tmp_path, pack, suffix):
-    folder = write_fashion_mnist(tmp_path / "idx", pack, suffix)
-    data = prepare({"name": "f", "source": "fashion-mnist", "path": str(folder)})
-    np.testing.assert_array_equal(data.train_images[:, 0], load_digits().images[:300] * 15)
-    np.testing.assert_array_equal(data.test_labels, load_digits().target[300:400])
+    made = published_archives.fashion_mnist(tmp_path / "idx", pack=pack, suffix=suffix)
+    data = prepare({"name": "f", "source": "fashion-mnist", "path": str(tmp_path / "idx")})
+    for name, content in made.items():
+        np.testing.assert_array_equal(getattr(data, name), content, err_msg=name)
     assert data.classes[9] == "Ankle boot"
     dataset.write(tmp_path / "d.safetensors", data)
     assert dataset.read(tmp_path / "d.safetensors").sha256 == data.sha256
@@ -130,7 +110,8 @@ def break_idx(whole):
 
 @pytest.mark.parametrize("part", IDX_PARTS)
 def test_damaged_idx_files_are_named(tmp_path, part):
-    path = write_fashion_mnist(tmp_path) / f"{part}.gz"
+    published_archives.fashion_mnist(tmp_path)
+    path = tmp_path / f"{part}.gz"
     for damaged in break_idx(path.read_bytes()):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=part):
@@ -138,13 +119,15 @@ def test_damaged_idx_files_are_named(tmp_path, part):
 
 
 def test_a_missing_idx_file_is_named(tmp_path):
-    (write_fashion_mnist(tmp_path) / f"{IDX_PARTS[2]}.gz").unlink()
-    with pytest.raises(FileNotFoundError, match=IDX_PARTS[2]):
+    published_archives.fashion_mnist(tmp_path)
+    (tmp_path / "t10k-images-idx3-ubyte.gz").unlink()
+    with pytest.raises(FileNotFoundError, match="t10k-images-idx3-ubyte"):
         prepare({"name": "f", "source": "fashion-mnist", "path": tmp_path})
 
 
 def test_unequal_idx_files_are_refused(tmp_path):
-    write_fashion_mnist(tmp_path)
-    (tmp_path / f"{IDX_PARTS[1]}.gz").write_bytes(gzip.compress(idx(np.arange(299) % 10)))
+    published_archives.fashion_mnist(tmp_path)
+    labels = published_archives.idx(np.arange(299) % 10)
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
     with pytest.raises(ValueError, match="300 images"):
         prepare({"name": "f", "source": "fashion-mnist", "path": tmp_path})

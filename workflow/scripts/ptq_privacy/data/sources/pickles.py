@@ -51,7 +51,7 @@ class _Dtype:
 class _Array:
     """Stands in for `numpy.ndarray`: bytes in, a uint8 array out."""
 
-    array = np.zeros(0, np.uint8)
+    array: np.ndarray = np.zeros(0, np.uint8)
 
     def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, bytes]) -> None:
         _, shape, dtype, columns_first, content = state
@@ -84,7 +84,9 @@ STAND_INS = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """In Python, not C, where one wrong number in a file would ask for gigabytes of memory."""
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in STAND_INS:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused")
