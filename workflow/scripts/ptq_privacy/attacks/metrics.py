@@ -1,0 +1,167 @@
+"""How well an attack's scores tell members from non-members.
+
+Every metric is a function of the whole ROC: one vertex a distinct score, none dropped. An ROC can
+be weighted, a sample counting as if it were there several times (or not at all), for many weight
+vectors at once: the plain metrics and the bootstrap of `leakage` go through the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+LOWEST_RATE = 1e-5  # where the log-log area's axes begin
+LOWEST_FPR = 1e-3  # where the semi-log area's axis begins
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Samples from the highest score to the lowest."""
+
+    order: np.ndarray  # int [samples]
+    member: np.ndarray  # float64 [samples], 1 or 0, in that order
+    last: np.ndarray  # int [distinct scores]: where the samples of each score end
+
+
+def rank(member: ArrayLike, score: ArrayLike) -> Ranking:
+    """Sort samples for `curve`.
+
+    Args:
+        member: bool [samples].
+        score: [samples], higher = more likely a member; may be infinite.
+
+    Raises:
+        ValueError: shapes that differ, NaN among the scores, no member or no non-member.
+    """
+    inside, value = np.asarray(member), np.asarray(score, dtype=np.float64)
+    if inside.dtype != np.bool_ or inside.ndim != 1 or inside.shape != value.shape:
+        raise ValueError(
+            f"member is {inside.dtype} {inside.shape}, score has shape {value.shape}; "
+            "expected bool [samples] and [samples]"
+        )
+    if np.isnan(value).any():
+        raise ValueError("score: NaN is no score (infinities are allowed)")
+    if inside.all() or not inside.any():
+        raise ValueError("member: an ROC needs at least one member and one non-member")
+    order = np.argsort(value)[::-1]
+    value = value[order]
+    last = np.flatnonzero(np.append(value[1:] != value[:-1], True))
+    return Ranking(order=order, member=inside[order].astype(np.float64), last=last)
+
+
+def curve(ranking: Ranking, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The ROC's vertices from (0, 0) to (1, 1), the strictest threshold first.
+
+    Args:
+        weight: [..., samples], how often each sample counts; once each if left out. Members and
+            non-members must each weigh something.
+
+    Returns:
+        False- and true-positive rates, each float64 [..., distinct scores + 1].
+    """
+    weight = np.ones(len(ranking.order)) if weight is None else weight[..., ranking.order]
+    rates = []
+    inside = weight * ranking.member
+    for counted in (weight - inside, inside):
+        total = counted.cumsum(axis=-1, dtype=np.float64)
+        rate = np.zeros((*weight.shape[:-1], len(ranking.last) + 1))
+        np.divide(total[..., ranking.last], total[..., -1:], out=rate[..., 1:])
+        rates.append(rate)
+    return rates[0], rates[1]
+
+
+def _tpr_at(fpr: np.ndarray, tpr: np.ndarray, limit: float) -> np.ndarray:
+    allowed = fpr <= limit * (1 + 1e-9)  # k/n may round to just above the limit that it equals
+    return np.where(allowed, tpr, 0).max(axis=-1)
+
+
+def _auc(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+    return _trapezoid(fpr, tpr)
+
+
+def _balanced_accuracy(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+    return (1 + (tpr - fpr).max(axis=-1)) / 2
+
+
+def _log_auc_loglog(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+    lowest = np.log10(LOWEST_RATE)
+    x, y = (1 - np.log10(np.maximum(rate, LOWEST_RATE)) / lowest for rate in (fpr, tpr))
+    return _trapezoid(x, y)
+
+
+def _log_auc_semilog(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+    """Over a segment TPR = a + b FPR, so its integral over log FPR is a log FPR + b FPR."""
+    width, rise = np.diff(fpr, axis=-1), np.diff(tpr, axis=-1)
+    slope = rise / np.where(width > 0, width, 1)  # a vertical segment has no area whatever its b
+    intercept = tpr[..., 1:] - slope * fpr[..., 1:]
+    seen = np.maximum(fpr, LOWEST_FPR)
+    area = intercept * np.diff(np.log(seen), axis=-1) + slope * np.diff(seen, axis=-1)
+    return area.sum(axis=-1) / -np.log(LOWEST_FPR)
+
+
+def _trapezoid(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (np.diff(x, axis=-1) * (y[..., 1:] + y[..., :-1])).sum(axis=-1) / 2
+
+
+# What the summary reports, each from fpr and tpr [..., vertices] to [...].
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "tpr_at_fpr_0.001": lambda fpr, tpr: _tpr_at(fpr, tpr, 0.001),
+    "tpr_at_fpr_0.01": lambda fpr, tpr: _tpr_at(fpr, tpr, 0.01),
+    "auc": _auc,
+    "balanced_accuracy": _balanced_accuracy,
+    "log_auc_loglog": _log_auc_loglog,
+    "log_auc_semilog": _log_auc_semilog,
+}
+
+
+def roc(member: ArrayLike, score: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """False- and true-positive rates [distinct scores + 1], from (0, 0) to (1, 1).
+
+    A sample is called a member where its score reaches the threshold. Equal scores, which no
+    threshold can part, are one vertex; no vertex is dropped.
+
+    Args:
+        member: bool [samples].
+        score: [samples], higher = more likely a member; may be infinite.
+
+    Raises:
+        ValueError: shapes that differ, NaN among the scores, no member or no non-member.
+            (So do all functions below.)
+    """
+    return curve(rank(member, score))
+
+
+def tpr_at_fpr(member: ArrayLike, score: ArrayLike, fpr: float) -> float:
+    """The largest TPR of the ROC's vertices whose FPR is at most `fpr`."""
+    if not 0 <= fpr <= 1:
+        raise ValueError(f"fpr: {fpr} is not between 0 and 1")
+    return float(_tpr_at(*roc(member, score), fpr))
+
+
+def auc(member: ArrayLike, score: ArrayLike) -> float:
+    """Area under the ROC: the chance that a member scores above a non-member. Chance level 0.5."""
+    return float(_auc(*roc(member, score)))
+
+
+def balanced_accuracy(member: ArrayLike, score: ArrayLike) -> float:
+    """Mean of TPR and 1 - FPR at the best threshold. Chance level 0.5, or a little above."""
+    return float(_balanced_accuracy(*roc(member, score)))
+
+
+def log_auc_loglog(member: ArrayLike, score: ArrayLike) -> float:
+    """Area under the ROC on log-log axes, from 1e-5 to 1, rescaled to 0..1. Chance level 0.5.
+
+    Rates below 1e-5 count as 1e-5. The trapezoid rule joins the vertices in log-log coordinates.
+    """
+    return float(_log_auc_loglog(*roc(member, score)))
+
+
+def log_auc_semilog(member: ArrayLike, score: ArrayLike) -> float:
+    """TPR integrated over log10 FPR from 1e-3 to 1, divided by 3. Chance level 0.145.
+
+    Exact for the ROC as drawn on linear axes, straight from vertex to vertex.
+    """
+    return float(_log_auc_semilog(*roc(member, score)))
