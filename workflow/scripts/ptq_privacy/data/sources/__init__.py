@@ -13,7 +13,15 @@ from typing import Any
 
 from ptq_privacy.data import dataset
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.data.sources import cifar, digits, fashion_mnist, tiny_imagenet
+from ptq_privacy.data.sources import (
+    cifar,
+    digits,
+    fashion_mnist,
+    folder,
+    npz,
+    parquet,
+    tiny_imagenet,
+)
 from ptq_privacy.data.sources.split import stratified_order
 
 SOURCES: dict[str, Callable[[Mapping[str, Any], Path], Dataset]] = {
@@ -22,6 +30,9 @@ SOURCES: dict[str, Callable[[Mapping[str, Any], Path], Dataset]] = {
     "cifar-10": cifar.load,
     "cifar-100": cifar.load,
     "tiny-imagenet": tiny_imagenet.load,
+    "folder": folder.load,
+    "npz": npz.load,
+    "parquet": parquet.load,
 }
 COMMON = {"name", "source", "seed", "audit_samples"}
 OPTIONS: dict[str, set[str]] = {
@@ -30,6 +41,9 @@ OPTIONS: dict[str, set[str]] = {
     "cifar-10": {"path"},
     "cifar-100": {"path"},
     "tiny-imagenet": {"path"},
+    "folder": {"path", "test_fraction"},
+    "npz": {"path", "test_fraction", "classes"},
+    "parquet": {"path", "test_fraction", "classes", "image_shape"},
 }
 
 
