@@ -167,7 +167,7 @@ def test_intervals_cover_the_planted_truth():
     """AUC is known by construction, and 19 of 20 intervals should hold it.
 
     Targets share what makes a sample easy, as they do in the study, so intervals that resampled
-    targets alone would hold it in about one study of two.
+    targets alone would hold it in about three studies of four.
     """
     truth, covered, studies = stats.norm.cdf(1 / np.sqrt(2)), 0, 60
     for seed in range(studies):

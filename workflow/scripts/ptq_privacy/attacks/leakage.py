@@ -3,8 +3,9 @@
 The 95% intervals come from a bootstrap of the mean over targets that resamples targets and,
 crossed with them, samples: in a replicate one draw of samples serves all targets, since targets
 share their samples, and whatever makes a sample easy to catch, with each other. They cover other
-targets of this pool and other samples of this data set. They do not cover another draw of the
-shadow models, which all targets share too.
+targets of this pool and other samples of this data set, and err on the wide side, since what varies
+from one (target, sample) to the next is counted about three times (Owen 2007, "The pigeonhole
+bootstrap"). They do not cover another draw of the shadow models, which all targets share too.
 """
 
 from __future__ import annotations

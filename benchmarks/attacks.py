@@ -1,0 +1,148 @@
+"""Times LiRA on all targets at once against the plain loop, and the bootstrap.
+
+The plain loop is how the attack is usually written: for each target, pick every sample's in- and
+out-values, take medians and deviations, evaluate scipy's densities. Both run side by side on the
+same pool in the same process, on synthetic confidences.
+
+    python benchmarks/attacks.py --models 66 --samples 50000 --queries 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
+
+from ptq_privacy.attacks import leakage, lira
+from ptq_privacy.attacks.scores import Scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=int, default=66, help="of the pool, all of them targets")
+    parser.add_argument("--samples", type=int, default=50000)
+    parser.add_argument("--queries", type=int, default=2)
+    parser.add_argument("--plain-targets", type=int, default=2, help="targets of the plain loop")
+    parser.add_argument("--repeats", type=int, default=3, help="the fastest counts")
+    parser.add_argument("--bootstrap-targets", type=int, default=10)
+    parser.add_argument("--bootstrap-samples", type=int, default=20000)
+    parser.add_argument("--replicates", type=int, default=200)
+    options = parser.parse_args()
+    if not 1 <= options.plain_targets <= options.models:
+        parser.error("--plain-targets is not between 1 and --models")
+    compare(options)
+    bootstrap(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    models, plain_targets = options.models, range(options.plain_targets)
+    phi, member = synthetic(models, options.samples, options.queries)
+    pairs = np.arange(models // 2)
+    work: dict[str, tuple[int, Callable[[], object]]] = {
+        "statistics, plain loop": (
+            len(plain_targets),
+            lambda: [plain_statistics(phi, member, target) for target in plain_targets],
+        ),
+        "statistics, all at once": (models, lambda: deque(lira._fits(phi, member, pairs), 0)),
+        "scores, plain loop": (
+            len(plain_targets),
+            lambda: plain_scores(phi, member, plain_targets),
+        ),
+        "scores, all at once": (models, lambda: lira.scores(phi, phi, member, range(models))),
+    }
+    best = dict.fromkeys(work, np.inf)
+    for _ in range(options.repeats):  # in turn, so that all meet the same machine
+        for name, (targets, run) in work.items():
+            best[name] = min(best[name], timed(run) / targets)
+    print(f"{models} models x {options.samples} samples x {options.queries} queries")
+    for stage in ("statistics", "scores"):
+        plain, fast = best[f"{stage}, plain loop"], best[f"{stage}, all at once"]
+        print(
+            f"  {stage:11}plain loop {1e3 * plain:7.1f} ms a target; all at once "
+            f"{1e3 * fast:5.1f} ms, {models * fast:.2f} s in all; ratio {plain / fast:.0f}"
+        )
+    found = lira.scores(phi, phi, member, range(models))
+    expected = plain_scores(phi, member, plain_targets)
+    worst = max(np.abs(found[a][: len(v)] - v).max() / np.abs(v).max() for a, v in expected.items())
+    print(f"  largest difference {worst:.1e} of the largest score")
+
+
+def bootstrap(options: argparse.Namespace) -> None:
+    targets, samples = options.bootstrap_targets, options.bootstrap_samples
+    generator = np.random.default_rng(0)
+    member = generator.random((targets, samples)) < 0.5
+    attacks = {a: generator.normal(size=member.shape) + member for a in lira.ATTACKS}
+    scores = Scores(tuple(range(targets)), np.zeros(samples, np.int16), member, attacks)
+    leakage.measure(scores, seed=0, replicates=1)
+    seconds = timed(lambda: leakage.measure(scores, seed=0, replicates=options.replicates))
+    print(
+        f"bootstrap of {targets} targets x {samples} samples x {len(attacks)} attacks, "
+        f"{options.replicates} replicates: {seconds:.1f} s"
+    )
+
+
+def synthetic(models: int, samples: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
+    """phi [models, samples, queries] and membership [models, samples] of a pool of pairs."""
+    generator = np.random.default_rng(0)
+    member = np.empty((models, samples), dtype=bool)
+    member[0::2] = generator.random((models // 2, samples)) < 0.5
+    member[1::2] = ~member[0::2]
+    phi = generator.normal(size=(models, samples, queries))
+    phi += generator.normal(size=(samples, 1)) * 5 + member[:, :, None]
+    return phi, member
+
+
+def plain_statistics(phi: np.ndarray, member: np.ndarray, target: int) -> list[np.ndarray]:
+    """What a target's shadow models answer, in and out apart.
+
+    Returns:
+        Values in, values out [samples, models, queries]; median in, median out, deviation in,
+        deviation out [samples, queries].
+    """
+    shadows = np.flatnonzero(np.arange(len(phi)) // 2 != target // 2)
+    shadow, inside = phi[shadows], member[shadows]
+    every = range(phi.shape[1])
+    sides = [
+        np.array([shadow[inside[:, s], s] for s in every]),
+        np.array([shadow[~inside[:, s], s] for s in every]),
+    ]
+    return [
+        *sides,
+        *(np.median(values, axis=1) for values in sides),
+        *(values.std(axis=1) for values in sides),
+    ]
+
+
+def plain_scores(phi: np.ndarray, member: np.ndarray, targets: range) -> dict[str, np.ndarray]:
+    """The same columns as `lira.scores`, one target at a time."""
+    density, survival = stats.norm.logpdf, stats.norm.logsf
+    found = {attack: np.empty((len(targets), phi.shape[1])) for attack in lira.ATTACKS}
+    for row, target in enumerate(targets):
+        values_in, values_out, mu_in, mu_out, sd_in, sd_out = plain_statistics(phi, member, target)
+        x = phi[target]
+        fixed_in = (values_in - mu_in[:, None]).std(axis=(0, 1))
+        fixed_out = (values_out - mu_out[:, None]).std(axis=(0, 1))
+        for suffix, s_in, s_out in (("", sd_in, sd_out), ("_fixed", fixed_in, fixed_out)):
+            online = density(x, mu_in, s_in) - density(x, mu_out, s_out)
+            found[f"lira_online{suffix}"][row] = online.mean(axis=1)
+            found[f"lira_offline{suffix}"][row] = -survival(x, mu_out, s_out).mean(axis=1)
+        found["global_threshold"][row] = x.mean(axis=1)
+    return found
+
+
+def timed(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
