@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr
 
+from .pool import checked, in_and_out, require_pairs, sample_blocks, sums_without_each
+
 ATTACKS = (
     "lira_online",
     "lira_online_fixed",
@@ -27,8 +29,6 @@ ATTACKS = (
 
 # Logits are float32: around 10 they are 1e-6 apart, so no smaller deviation means anything.
 DEVIATION_FLOOR = 1e-6
-
-SAMPLES_PER_BLOCK = 4096  # of a pool of 66 models: a block's arrays fit a core's cache
 
 
 def scores(
@@ -66,10 +66,10 @@ def scores(
         ValueError: names the argument whose shape, type or values are wrong, or the pair that is
             not complementary.
     """
-    attacked, pool, inside = _checked(target_phi, shadow_phi, member, targets)
+    attacked, pool, inside = checked(target_phi, shadow_phi, member, targets)
     if reference:
         return _reference_scores(attacked, pool, inside, targets)
-    _require_pairs(inside)
+    require_pairs(inside)
     samples, queries = pool.shape[1:]
     pairs, pair_of = np.unique(np.asarray(targets) // 2, return_inverse=True)
     found = {attack: np.zeros((len(targets), samples)) for attack in ATTACKS}
@@ -83,7 +83,7 @@ def scores(
         phi, median = attacked[:, block, query], medians[:, query, :, block]
         _add(found, "", block, phi, pair_of, median, [fit.deviation for fit in fits])
     fixed = _deviation(means / samples, squares / samples)
-    for block in _blocks(samples):
+    for block in sample_blocks(samples):
         for query in range(queries):
             phi, median = attacked[:, block, query], medians[:, query, :, block]
             _add(found, "_fixed", block, phi, pair_of, median, fixed[:, query, :, None])
@@ -134,17 +134,10 @@ def _fits(
     pool: np.ndarray, member: np.ndarray, pairs: np.ndarray
 ) -> Iterator[tuple[slice, int, tuple[_Fit, _Fit]]]:
     """Yield (samples, query, (fit of the in-values, of the out-values)) block by block."""
-    for block in _blocks(pool.shape[1]):
-        first = member[0::2, block]
+    for block in sample_blocks(pool.shape[1]):
         for query in range(pool.shape[2]):
-            even, odd = pool[0::2, block, query], pool[1::2, block, query]
-            values_in, values_out = np.where(first, even, odd), np.where(first, odd, even)
+            values_in, values_out = in_and_out(pool, member, block, query)
             yield block, query, (_without(values_in, pairs), _without(values_out, pairs))
-
-
-def _blocks(samples: int) -> Iterator[slice]:
-    for start in range(0, samples, SAMPLES_PER_BLOCK):
-        yield slice(start, start + SAMPLES_PER_BLOCK)
 
 
 def _without(values: np.ndarray, pairs: np.ndarray) -> _Fit:
@@ -160,30 +153,13 @@ def _without(values: np.ndarray, pairs: np.ndarray) -> _Fit:
     low = ordered[(left - 1) // 2] - centre
     high = ordered[left // 2 + 1] - centre
     centred = values - centre
-    total, square = _sums_without_each(centred)[pairs], _sums_without_each(centred**2)[pairs]
+    total, square = sums_without_each(centred)[pairs], sums_without_each(centred**2)[pairs]
     shift = low + high - np.clip(centred[pairs], low, high)
     if left % 2 == 0:
         shift /= 2
     square -= shift * (2 * total - left * shift)
     total -= left * shift
     return _Fit(median=shift + centre, mean=total / left, square=square / left)
-
-
-def _sums_without_each(values: np.ndarray) -> np.ndarray:
-    """For each row, the sum of all the others.
-
-    Sums from both ends, since a difference from the whole would cancel where the row left out is
-    an outlier.
-    """
-    sums = np.empty_like(values)
-    before, after = np.zeros_like(values[0]), np.zeros_like(values[0])
-    for row in range(len(values)):
-        sums[row] = before
-        before += values[row]
-    for row in reversed(range(len(values))):
-        sums[row] += after
-        after += values[row]
-    return sums
 
 
 def _reference_scores(
@@ -228,42 +204,3 @@ def _truncated(shadow: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 def _log_density(phi: np.ndarray, mu: np.ndarray, sd: np.ndarray) -> np.ndarray:
     sd = sd + 1e-30
     return -0.5 * ((phi - mu) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
-
-
-def _checked(
-    target_phi: ArrayLike, shadow_phi: ArrayLike, member: ArrayLike, targets: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    attacked, pool = np.asarray(target_phi, np.float64), np.asarray(shadow_phi, np.float64)
-    inside = np.asarray(member)
-    if pool.ndim != 3 or len(pool) < 4 or len(pool) % 2 or 0 in pool.shape:
-        raise ValueError(
-            f"shadow_phi has shape {pool.shape}; expected [models, samples, queries] with an even "
-            "number of at least 4 models"
-        )
-    if attacked.shape != (len(targets), *pool.shape[1:]):
-        raise ValueError(
-            f"target_phi has shape {attacked.shape}; expected "
-            f"{(len(targets), *pool.shape[1:])}: targets, then shadow_phi's samples and queries"
-        )
-    if inside.dtype != np.bool_ or inside.shape != pool.shape[:2]:
-        raise ValueError(
-            f"member is {inside.dtype} {inside.shape}; expected bool {pool.shape[:2]}, "
-            "shadow_phi's models and samples"
-        )
-    for target in targets:
-        if not 0 <= target < len(pool):
-            raise ValueError(f"targets: {target} is not a model of the pool, 0 to {len(pool) - 1}")
-    for name, values in (("target_phi", attacked), ("shadow_phi", pool)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name}: not all values are finite")
-    return attacked, pool, inside
-
-
-def _require_pairs(member: np.ndarray) -> None:
-    alike = member[0::2] == member[1::2]
-    if alike.any():
-        pair, sample = np.argwhere(alike)[0]
-        raise ValueError(
-            f"member: models {2 * pair} and {2 * pair + 1} agree on sample {sample}; models 2k and "
-            "2k+1 must be trained on complementary halves (a pair)"
-        )
