@@ -3,10 +3,11 @@ import json
 
 import numpy as np
 import pytest
-from ptq_privacy.data import dataset as datasets
-from ptq_privacy.data.dataset import Dataset
 from safetensors import safe_open
 from safetensors.numpy import save_file
+
+from ptq_privacy.data import dataset as datasets
+from ptq_privacy.data.dataset import Dataset
 
 
 def example(**changes):
@@ -112,6 +113,16 @@ def test_a_foreign_file_is_named(tmp_path):
     save_file({"train_images": np.zeros(3)}, tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"x\.safetensors: not a prepared data set.*test_images"):
         datasets.read(tmp_path / "x.safetensors")
+
+
+def test_classes_that_are_no_list_are_named(tmp_path):
+    data = example()
+    arrays = {name: getattr(data, name) for name in datasets.ARRAYS}
+    for classes in ("cat, dog", "3"):
+        metadata = dict.fromkeys(datasets.METADATA, "") | {"classes": classes}
+        save_file(arrays, tmp_path / "x.safetensors", metadata)
+        with pytest.raises(ValueError, match=r"x\.safetensors: not a prepared data set: classes"):
+            datasets.read(tmp_path / "x.safetensors")
 
 
 def test_a_missing_file_is_missing(tmp_path):

@@ -105,9 +105,13 @@ def read(path: str | Path) -> Dataset:
     missing = sorted({*ARRAYS, *METADATA} - {*arrays, *metadata})
     if missing:
         raise ValueError(f"{path}: not a prepared data set: {', '.join(missing)} missing")
+    try:
+        classes = tuple(json.loads(metadata["classes"]))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: not a prepared data set: classes ({error})") from None
     dataset = Dataset(
         name=metadata["name"],
-        classes=tuple(json.loads(metadata["classes"])),
+        classes=classes,
         source=metadata["source"],
         **{name: arrays[name] for name in ARRAYS},
     )
