@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+
 from ptq_privacy.data import archives
 
 FILES = {"top/a.txt": b"alpha", "top/deep/b.bin": bytes(range(256)) * 40, "top/readme": b"no"}

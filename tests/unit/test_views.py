@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ptq_privacy.data import views
 from ptq_privacy.data.views import View
 
