@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ptq_privacy.ptq import grid
 from ptq_privacy.ptq.grid import Grid
 

@@ -8,13 +8,17 @@ many at a time, by one matrix product, which computes the same numbers many time
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from ptq_privacy.ptq.grid import Grid, finite_matrix
 
 SINGULAR_DAMPING = 1e-2  # of the mean diagonal; 1e-6 left NaN in rank-deficient layers
-BATCH_BYTES = 1 << 29  # the inverses of one batch of rows
+BATCH_BYTES = 1 << 30  # of one batch of rows' inverses, the bulk of the memory
+KEEP = 0.7  # eliminated columns are dropped when fewer than this share is left
+FIRST, DONE = -math.inf, math.inf  # a weight's turn
 
 
 def quantize_rows(
@@ -68,80 +72,98 @@ def quantize_rows(
 def _inverse(hessian: Tensor, damping: float) -> Tensor:
     """Inverse of the damped second moment, by Cholesky; damped further where it is singular."""
     diagonal = hessian.diagonal()
+    smallest = len(hessian) * torch.finfo(hessian.dtype).eps * diagonal.max()
     for strength in (damping, max(damping, SINGULAR_DAMPING)):
         damped = hessian + strength * diagonal.mean() * torch.eye(len(hessian)).to(hessian)
         factor, failed = torch.linalg.cholesky_ex(damped)
-        smallest = factor.diagonal().square().min()
-        if not failed and smallest > len(hessian) * torch.finfo(hessian.dtype).eps * diagonal.max():
+        if not failed and factor.diagonal().square().min() > smallest:
             return torch.cholesky_inverse(factor)
     raise ValueError("hessian: not positive semi-definite")
 
 
 def _eliminate(weight: Tensor, inverse: Tensor, grid: Grid) -> Tensor:
-    """Codes of a batch of rows: blocks of elimination steps, each on what the last one left."""
+    """Codes of a batch of rows, after blocks of steps with the inverse updated in between.
+
+    Each row goes through the columns in an order of its own. From time to time its eliminated
+    columns are dropped, which leaves a third of the work or less.
+    """
     rows, d = weight.shape
-    row = torch.arange(rows, device=weight.device)[:, None]
     scale, zero_point = grid.columns(weight.dtype)
     ends = -zero_point, grid.levels - 1 - zero_point
-    codes = torch.empty_like(weight)
+    weight = weight / scale
+    points = torch.empty_like(weight)
+    turn = torch.zeros_like(weight).masked_fill_(weight == 0, FIRST)
     columns = torch.arange(d, device=weight.device).expand(rows, d)
-    steps_of_grid = weight / scale
-    inverse = inverse.expand(rows, d, d)
-    while (left := columns.shape[1]) > 0:
-        steps = min(left, _block(d))
-        order, chosen, steps_of_grid, vectors = _block_of_steps(steps_of_grid, inverse, ends, steps)
-        codes.scatter_(1, columns.gather(1, order), chosen)
-        keep = torch.ones_like(columns, dtype=torch.bool).scatter_(1, order, False)
-        keep = keep.nonzero()[:, 1].view(rows, left - steps)
-        columns, steps_of_grid = columns.gather(1, keep), steps_of_grid.gather(1, keep)
-        inverse = inverse[row, keep].gather(2, keep[:, None, :].expand(-1, left - steps, -1))
-        vectors = vectors.gather(2, keep[:, None, :].expand(-1, steps, -1))
-        inverse.baddbmm_(vectors.mT, vectors, alpha=-1)
-    return (codes + zero_point).to(torch.uint8)
+    block = round(2 * d**0.5)  # balances reading the block's vectors and updating the inverse
+    left = d
+    while left:
+        steps = min(left, block)
+        vectors = _block_of_steps(weight, inverse, turn, ends, steps)
+        left -= steps
+        if inverse.ndim == 3 and left > KEEP * columns.shape[1]:
+            inverse.baddbmm_(vectors.mT, vectors, alpha=-1)
+            continue
+        points.scatter_(1, columns, weight)
+        keep = (turn != DONE).nonzero()[:, 1].view(rows, left)
+        columns, weight, turn = (x.gather(1, keep) for x in (columns, weight, turn))
+        vectors = vectors.gather(2, keep[:, None].expand(-1, steps, -1))
+        inverse = _submatrices(inverse, keep).baddbmm_(vectors.mT, vectors, alpha=-1)
+    return (points.round() + zero_point).to(torch.uint8)
+
+
+def _submatrices(inverse: Tensor, keep: Tensor) -> Tensor:
+    """Each row's inverse [rows, d, d], or that of all [d, d], at columns keep [rows, left]."""
+    row = torch.arange(len(keep), device=keep.device)[:, None]
+    lines = inverse[keep] if inverse.ndim == 2 else inverse[row, keep]
+    return lines.gather(2, keep[:, None].expand(-1, keep.shape[1], -1))
 
 
 def _block_of_steps(
-    weight: Tensor, inverse: Tensor, ends: tuple[Tensor, Tensor], steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    weight: Tensor, inverse: Tensor, turn: Tensor, ends: tuple[Tensor, Tensor], steps: int
+) -> Tensor:
     """Eliminate `steps` weights of each row without touching the stored inverse.
 
-    Weights [rows, d] are in units of the row's scale, so grid points are whole numbers between
-    `ends`. Returns the positions in their order [rows, steps], their grid points [rows, steps], the
-    weights as they have moved [rows, d], and the elimination vectors v [rows, steps, d]: the
-    inverse that belongs to the last step is the stored one minus the sum of v v^T.
+    Args:
+        weight: [rows, d], in units of the row's scale; changed in place.
+        inverse: [rows, d, d], or [d, d] for all rows.
+        turn: [rows, d], DONE where a weight is eliminated, FIRST where one goes before all others,
+            0 elsewhere; changed in place.
+        ends: lowest and highest grid point of each row, [rows, 1].
+        steps: how many.
+
+    Returns:
+        The elimination vectors v [rows, steps, d]: the inverse after the last step is the stored
+        one less the sum of v v^T.
     """
     rows, d = weight.shape
     row = torch.arange(rows, device=weight.device)
-    diagonal = inverse.diagonal(dim1=1, dim2=2).clone()
-    done = torch.zeros_like(weight).masked_fill_(weight == 0, -torch.inf)
-    weight = weight.clone()
+    own = row if inverse.ndim == 3 else torch.zeros_like(row)
+    lines = inverse.reshape(-1, d)
+    low, high = (end.expand(rows, d).contiguous() for end in ends)
+    diagonal = inverse.diagonal(dim1=-2, dim2=-1).expand(rows, d).clone()
+    diagonal.masked_fill_(turn == DONE, 1)
     vectors = weight.new_empty(rows, steps, d)
-    order = torch.empty(rows, steps, dtype=torch.long, device=weight.device)
-    chosen = weight.new_empty(rows, steps)
     for step in range(steps):
-        point = weight.round().clamp_(*ends)
+        point = weight.round().clamp_(low, high)
         gap = weight - point
         error = gap.square()
-        cost = torch.where(error > 0.25, -error, error / diagonal)  # outliers go first
-        j = cost.add_(done).argmin(1)
+        cost, j = (error / diagonal).add_(turn).min(1)
+        worst, outlier = error.max(1)
+        j = torch.where((worst > 0.25) & (cost > FIRST), outlier, j)
+        at = row * d + j
 
-        moved = inverse[row, j]
+        line = lines.index_select(0, own * d + j)
         if step:
             seen = vectors[:, :step]
-            moved = moved[:, None].baddbmm_(seen[row, :, j][:, None], seen, alpha=-1)[:, 0]
-        pivot = moved[row, j]
-        weight.addcmul_(moved, (gap[row, j] / pivot)[:, None], value=-1)
-        vector = moved.div_(pivot.sqrt()[:, None])
-        vectors[:, step] = vector
+            coefficient = seen.gather(2, j[:, None, None].expand(-1, step, 1))
+            line = line[:, None].baddbmm_(coefficient.mT, seen, alpha=-1)[:, 0]
+        pivot = line.take(at)[:, None]
+        weight.addcmul_(line, gap.take(at)[:, None] / pivot, value=-1)
+        vector = line.div_(pivot.sqrt_())
         diagonal.addcmul_(vector, vector, value=-1)
-        order[:, step] = j
-        chosen[:, step] = point[row, j]
+        vectors[:, step] = vector
 
-        done[row, j] = torch.inf
-        diagonal[row, j] = 1
-        weight[row, j] = 0  # a grid point, so it is never an outlier again
-    return order, chosen, weight, vectors
-
-
-def _block(d: int) -> int:
-    return 64 if d < 1152 else 128
+        weight.put_(at, point.take(at))
+        diagonal.view(-1).index_fill_(0, at, 1)
+        turn.view(-1).index_fill_(0, at, DONE)
+    return vectors
