@@ -23,7 +23,9 @@ rule score_attacks:
         settings={
             "targets": STUDY.pool.targets,
             "models": STUDY.pool.models,
-            "reference": config["attacks"]["lira"]["reference"],
+            "lira_reference": config["attacks"]["lira"]["reference"],
+            "rmia_gamma": config["attacks"]["rmia"]["gamma"],
+            "rmia_a": config["attacks"]["rmia"]["a"],
         },
     message:
         "Attacking {wildcards.arch} on {wildcards.dataset} at {wildcards.precision} ({wildcards.adversary})."

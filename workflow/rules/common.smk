@@ -63,13 +63,14 @@ def source_settings(wildcards):
 
 
 def quantization_settings(wildcards):
-    """What a recipe's result depends on: the shared settings and its own method's."""
+    """What a recipe's result depends on; BRECQ starts from AdaRound's solution."""
     quantization = config["quantization"]
     method = Precision.parse(wildcards.quantized).method
+    used = ["adaround", "brecq"] if method == "brecq" else [method]
     return {
         "identity": identity(wildcards, precision=wildcards.quantized),
         "calibration_samples": quantization["calibration_samples"],
-        "method": quantization.get(method, {}),
+        "methods": {name: quantization[name] for name in used if name in quantization},
         "seed": config["seed"],
     }
 

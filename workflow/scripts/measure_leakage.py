@@ -1,8 +1,5 @@
 from ptq_privacy import joblog
-from ptq_privacy.attacks import leakage
+from ptq_privacy.stages.measure import measure_scores
 
 joblog.start(snakemake.log[0])
-leakage.write(
-    snakemake.output.leakage,
-    leakage.measure(snakemake.input.scores, **snakemake.params.settings),
-)
+measure_scores(snakemake.input.scores, snakemake.output.leakage, **snakemake.params.settings)

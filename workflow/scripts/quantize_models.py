@@ -11,7 +11,7 @@ quantize_shard(
     snakemake.output.checkpoints,
     identity=Identity(**settings["identity"]),
     calibration_samples=settings["calibration_samples"],
-    method=settings["method"],
+    methods=settings["methods"],
     seed=settings["seed"],
     device=snakemake.config["device"],
     code=snakemake.params.code,

@@ -37,9 +37,7 @@ class Precision:
                 raise ValueError("precision: bits and head bits need a quantization method")
             return
         if self.method not in METHODS:
-            raise ValueError(
-                f"precision: unknown method {self.method!r}; allowed: {', '.join(METHODS)}"
-            )
+            raise ValueError(f"precision: {_unknown(self.method)}")
         if self.bits is None:
             raise ValueError(f"precision: method {self.method!r} needs a bit width")
         for part, bits in (("bits", self.bits), ("head bits", self.head_bits)):
@@ -59,6 +57,8 @@ class Precision:
         if text == "full":
             return cls()
         method, *parts = text.split("-")
+        if method not in METHODS:
+            raise ValueError(f"precision {text!r}: {_unknown(method)}")
         if not 1 <= len(parts) <= 2:
             raise ValueError(
                 f"precision {text!r}: expected 'full', 'METHOD-wBITS' or 'METHOD-wBITS-headBITS'"
@@ -80,6 +80,10 @@ class Precision:
     @property
     def quantized(self) -> bool:
         return self.method is not None
+
+
+def _unknown(method: str) -> str:
+    return f"unknown method {method!r}; allowed: {', '.join(METHODS)}"
 
 
 def _width(text: str, prefix: str, part: str) -> float:
@@ -192,6 +196,8 @@ class Study:
 def _recipes(quantization: Mapping[str, Any]) -> list[Precision]:
     """Every method at every bit width, and decoupled at the widths that name a head's."""
     heads = quantization["decoupled"]
+    if heads and not quantization["methods"]:
+        raise ValueError("quantization.decoupled: needs a method in quantization.methods")
     for index, head in enumerate(heads):
         if head["bits"] not in quantization["bits"]:
             raise ValueError(

@@ -54,10 +54,12 @@ def _imports(file: Path, root: Path) -> tuple[Path, ...]:
     for node in ast.walk(ast.parse(file.read_bytes(), filename=str(file))):
         if isinstance(node, ast.Import):
             found += [_module(root, alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        elif isinstance(node, ast.ImportFrom):
+            base = root if node.level == 0 else file.parents[node.level - 1]
+            package = node.module or ""
             for alias in node.names:
-                submodule = _module(root, f"{node.module}.{alias.name}")
-                found.append(submodule or _module(root, node.module))
+                submodule = _module(base, f"{package}.{alias.name}".strip("."))
+                found.append(submodule or _module(base, package))
     return tuple(path for path in found if path is not None)
 
 

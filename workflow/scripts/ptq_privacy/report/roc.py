@@ -58,8 +58,8 @@ def plot(scored: Mapping[str, str | Path], title: str, paths: Sequence[str | Pat
 
 def _curve(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """The pooled ROC, thinned to what a figure can show; its jumps are kept."""
-    table = scores.read(path)
-    fpr, tpr = metrics.roc(table["member"].to_numpy(), table[HEADLINE].to_numpy())
+    scored = scores.read(path)
+    fpr, tpr = metrics.roc(scored.member.ravel(), scored.attacks[HEADLINE].ravel())
     positive = np.flatnonzero(fpr > 0)
     wanted = np.geomspace(fpr[positive[0]], 1, POINTS)
     kept = np.unique(np.searchsorted(fpr, wanted, side="right") - 1)

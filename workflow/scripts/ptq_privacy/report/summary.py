@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ptq_privacy.attacks import leakage
+from ptq_privacy.attacks.metrics import METRICS
 from ptq_privacy.data.files import replacing
 from ptq_privacy.experiment import Precision
 from ptq_privacy.models import checkpoints
@@ -42,7 +42,7 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
     rows = []
     for cell in cells:
         precision = Precision.parse(cell.precision)
-        measured = leakage.read(cell.leakage)
+        measured = pd.read_parquet(cell.leakage)
         columns = {
             "dataset": cell.dataset,
             "arch": cell.arch,
@@ -76,7 +76,7 @@ def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["dataset", "arch", "attack"]
     full = table[table["precision"] == "full"].set_index(keys)
     place = pd.MultiIndex.from_frame(table[keys])
-    for metric in [*leakage.METRICS, "test_accuracy"]:
+    for metric in [*METRICS, "test_accuracy"]:
         base = full[f"{metric}_mean"].reindex(place).to_numpy()
         with np.errstate(divide="ignore", invalid="ignore"):
             table[f"{metric}_change"] = table[f"{metric}_mean"].to_numpy() / base - 1

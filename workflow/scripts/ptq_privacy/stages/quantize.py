@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,10 @@ from ptq_privacy.experiment import Precision
 from ptq_privacy.models import architectures, checkpoints, packing
 from ptq_privacy.models.checkpoints import Identity, ModelRecord, StoredModel
 from ptq_privacy.models.training import normalise
+from ptq_privacy.ptq.settings import AdaRound, Brecq, Obc, Settings
 from ptq_privacy.stages import audit
+
+KINDS: dict[str, type] = {"adaround": AdaRound, "brecq": Brecq, "obc": Obc}
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +50,18 @@ def quantize_shard(
     output: str | Path,
     identity: Identity,
     calibration_samples: int,
-    method: Mapping[str, object],
+    methods: Mapping[str, Mapping[str, Any]],
     seed: int,
     device: str,
     code: str,
 ) -> None:
-    """Quantize the models of a full-precision shard by the recipe that `identity` names."""
+    """Quantize the models of a full-precision shard by the recipe that `identity` names.
+
+    `methods` holds the settings of the quantization methods that the recipe uses, by name.
+    """
     data = audit.load(dataset, membership, identity.models, devices.choose(device))
     precision = Precision.parse(identity.precision)
+    settings = Settings(**{name: KINDS[name](**own) for name, own in methods.items()})
     full = Identity(
         identity.study, identity.dataset, identity.architecture, "full", identity.models
     )
@@ -65,7 +73,7 @@ def quantize_shard(
             images = normalise(
                 data.images[torch.from_numpy(chosen).to(data.images.device)], data.mean, data.std
             )
-            result, weights = ptq.quantize(network, images, precision, seed, method)
+            result, weights = ptq.quantize(network, images, precision, seed, settings)
             bits, zeros = packing.storage(weights)
             record = ModelRecord(
                 *data.accuracies(result, model),
@@ -80,7 +88,7 @@ def quantize_shard(
         "code": code,
         "seed": seed,
         "calibration_samples": calibration_samples,
-        "method": dict(method),
+        "methods": {name: dict(own) for name, own in methods.items()},
         "torch": torch.__version__,
     }
     checkpoints.write(output, identity, quantized(), provenance)

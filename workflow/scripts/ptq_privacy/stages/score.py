@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ptq_privacy.attacks import confidence, lira, scores
+from ptq_privacy.attacks import confidence, lira, rmia, scores
 
 
 def score_targets(
@@ -16,14 +16,17 @@ def score_targets(
     output: str | Path,
     targets: int,
     models: int,
-    reference: bool,
+    lira_reference: bool,
+    rmia_gamma: float,
+    rmia_a: float,
 ) -> None:
     """Attack models 0..targets-1 with the rest of a pool of `models`, and write the scores.
 
     Args:
         target_logits: shards that hold the targets at their precision.
         shadow_logits: shards of the whole pool, at the precision the adversary keeps it at.
-        reference: use the public implementations' formulas.
+        lira_reference: compute LiRA by the public implementations' formulas.
+        rmia_gamma, rmia_a: parameters of RMIA.
 
     Raises:
         ValueError: the two sets of shards disagree about the samples or about who is a member.
@@ -38,7 +41,7 @@ def score_targets(
             f"{target_logits[0]} and {shadow_logits[0]} disagree about samples or members; "
             "remove the older of the two"
         )
-    columns = lira.scores(
-        attacked.phi, pool.phi, pool.member, np.arange(targets), reference=reference
-    )
+    phi = attacked.phi, pool.phi, pool.member, np.arange(targets)
+    columns = lira.scores(*phi, reference=lira_reference)
+    columns |= rmia.scores(*phi, gamma=rmia_gamma, a=rmia_a)
     scores.write(output, attacked.models, attacked.label, attacked.member, columns)

@@ -1,0 +1,37 @@
+# make run | test | lint | report, each on a fresh machine: .venv is made when missing or when the pins changed.
+CORES ?= $(shell nproc)
+CONFIG ?= config/config.yaml
+PYTHON ?= python3
+STUDY = $(shell .venv/bin/python -c "import yaml; print(yaml.safe_load(open('$(CONFIG)'))['study'])")
+SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --configfile $(CONFIG)
+LOGGER = $(shell [ -t 1 ] && echo "--logger rich")
+
+.PHONY: run test lint report
+
+run: .venv
+	@$(SNAKEMAKE) $(LOGGER)
+	@$(MAKE) --no-print-directory report
+
+report: .venv
+	@$(SNAKEMAKE) --quiet --report results/$(STUDY)/report.html
+	@echo "tables:  results/$(STUDY)/tables/summary.md"
+	@echo "figures: results/$(STUDY)/figures"
+	@echo "report:  results/$(STUDY)/report.html"
+
+test: .venv
+	@.venv/bin/python -m pytest
+
+lint: .venv
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/snakefmt --check Snakefile workflow/rules
+	@.venv/bin/snakemake --lint
+
+.venv: .venv/pins.txt
+
+.venv/pins.txt: envs/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --requirement $<
+	@cp $< $@

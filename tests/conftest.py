@@ -1,0 +1,91 @@
+"""One tiny study on real digits, run once, and the means to run Snakemake on copies of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+TINY = {
+    "study": "tiny",
+    "seed": 3,
+    "datasets": {"digits": {"source": "digits", "audit_samples": 240}},
+    "architectures": ["resnet6"],
+    "pool": {"shadow_models": 4, "targets": 2, "models_per_job": 3},
+    "training": {
+        "epochs": 2,
+        "batch_size": 32,
+        "learning_rate": 0.1,
+        "flip": False,
+        "crop_padding": 1,
+        "autocast": False,
+    },
+    "quantization": {
+        "methods": ["nearest", "brecq"],
+        "bits": [1.58],
+        "decoupled": [{"bits": 1.58, "head_bits": 8}],
+        "calibration_samples": 64,
+        "brecq": {"iterations": 20},
+    },
+    "queries": ["identity", "shift:1,0"],
+    "attacks": {"adversaries": ["transfer", "adaptive"], "bootstrap_replicates": 20},
+}
+
+
+@dataclass(frozen=True)
+class Workdir:
+    """A folder in which Snakemake runs the repository's workflow on one config."""
+
+    path: Path
+    repository: Path = REPOSITORY
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results" / "tiny"
+
+    def write_config(self, config: dict) -> None:
+        (self.path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", self.repository / "Snakefile"]
+        command += ["--directory", self.path, "--cores", str(cores), *arguments]
+        command += ["--configfile", self.path / "config.yaml"]
+        command += ["--workflow-profile", self.repository / "profiles" / "default"]
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, env=environment, check=False
+        )
+
+    def run(self, *arguments: str) -> str:
+        done = self.snakemake(*arguments)
+        output = done.stdout + done.stderr
+        assert done.returncode == 0, output
+        return output
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """How many jobs of each rule a dry run would start."""
+        output = self.run("--dry-run", "--quiet", "rules", *arguments)
+        lines = output.partition("Job stats:")[2].partition("total")[0].splitlines()[3:]
+        return {rule: int(count) for rule, count in (line.split() for line in lines if line)}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
+    """The tiny study, run from nothing to its tables and figures. Not to be changed."""
+    workdir = Workdir(tmp_path_factory.mktemp("finished"))
+    workdir.write_config(TINY)
+    workdir.run()
+    return workdir
+
+
+@pytest.fixture
+def study(finished: Workdir, tmp_path: Path) -> Workdir:
+    """A copy of the finished study, to delete from, edit and rerun."""
+    shutil.copytree(finished.path, tmp_path / "study")
+    return Workdir(tmp_path / "study")
