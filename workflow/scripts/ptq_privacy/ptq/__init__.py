@@ -15,7 +15,7 @@ from ptq_privacy import experiment
 from ptq_privacy.ptq import adaround, brecq, obc
 from ptq_privacy.ptq.batchnorm import fold, reestimate
 from ptq_privacy.ptq.calibration import Moments, Walk, set_weight, unfold_weight
-from ptq_privacy.ptq.graph import evaluation_copy, is_weight_layer, trace
+from ptq_privacy.ptq.graph import WeightLayer, evaluation_copy, is_weight_layer, trace
 from ptq_privacy.ptq.grid import Grid, QuantizedWeight, nearest, search
 from ptq_privacy.ptq.rounding import Schedule
 from ptq_privacy.ptq.settings import AdaRound, Brecq, Settings
@@ -55,7 +55,7 @@ def quantize(
         ValueError: names what cannot be quantized: a layer, its weight, the calibration images or
             the precision.
     """
-    if not precision.quantized:
+    if precision.method is None:
         raise ValueError("precision: 'full' is not a quantization recipe")
     if calibration.ndim != 4 or not len(calibration) or not calibration.is_floating_point():
         raise ValueError(
@@ -96,7 +96,9 @@ def _nearest(
 
 
 def _round(model: nn.Module, name: str, levels: int) -> QuantizedWeight:
-    weight = unfold_weight(model.get_submodule(name)).flatten(0, 1)
+    layer = model.get_submodule(name)
+    assert isinstance(layer, WeightLayer)
+    weight = unfold_weight(layer).flatten(0, 1)
     grid = search(weight, levels)
     return QuantizedWeight(nearest(weight, grid), grid)
 

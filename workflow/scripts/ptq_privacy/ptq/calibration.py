@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from ptq_privacy.ptq.graph import execute, is_weight_layer, trace
+from ptq_privacy.ptq.graph import WeightLayer, execute, is_weight_layer, trace
 from ptq_privacy.ptq.grid import QuantizedWeight, dequantize
 from ptq_privacy.ptq.settings import POSITIONS
 
@@ -148,6 +148,7 @@ class Walk:
         """
         self.full.run(node)
         layer = self.full.modules[str(node.target)]
+        assert isinstance(layer, WeightLayer)
         outputs = self.full.values(node)
         inputs = self.quantized.values(node.all_input_nodes[0])
         sums: list[Tensor] = [torch.zeros(())] * 4
@@ -171,9 +172,9 @@ class Walk:
             output_mean=output_mean,
         )
 
-    def _positions(self, layer: nn.Module, outputs: list[Tensor]) -> list[Tensor]:
+    def _positions(self, layer: WeightLayer, outputs: list[Tensor]) -> list[Tensor]:
         """For each chunk, the chosen positions among its images and pixels, in ascending order."""
-        sizes = [y.numel() // _channels(layer) for y in outputs]
+        sizes = [y.numel() // len(layer.weight) for y in outputs]
         total = sum(sizes)
         chosen = torch.arange(total)
         if total > self.positions:
@@ -194,13 +195,13 @@ def set_weight(network: nn.Module, name: str, layer: QuantizedWeight) -> None:
         weight.copy_(dequantize(layer.codes, layer.grid).view_as(weight))
 
 
-def unfold_weight(layer: nn.Module) -> Tensor:
+def unfold_weight(layer: WeightLayer) -> Tensor:
     """A layer's weight as [groups, out, d], d in (channel, kh, kw) order."""
-    weight: Tensor = layer.weight.detach()  # type: ignore[assignment]
-    return weight.contiguous().view(_groups(layer), -1, weight[0].numel())
+    weight = layer.weight.detach().contiguous()
+    return weight.view(_groups(layer), -1, weight[0].numel())
 
 
-def patches(layer: nn.Module, x: Tensor, out: torch.Size, chosen: Tensor) -> Tensor:
+def patches(layer: WeightLayer, x: Tensor, out: torch.Size, chosen: Tensor) -> Tensor:
     """A layer's inputs at chosen positions of its output: [groups, positions, d].
 
     Unlike the unfolded weight, d is in (kh, kw, channel) order: so a patch of a channels-last image
@@ -228,7 +229,7 @@ def patches(layer: nn.Module, x: Tensor, out: torch.Size, chosen: Tensor) -> Ten
     return x[torch.unravel_index(chosen, out[:-1])][None]
 
 
-def targets(layer: nn.Module, y: Tensor, chosen: Tensor) -> Tensor:
+def targets(layer: WeightLayer, y: Tensor, chosen: Tensor) -> Tensor:
     """A layer's outputs at chosen positions, without its bias: [groups, positions, out]."""
     if isinstance(layer, nn.Conv2d):
         y = y.permute(0, 2, 3, 1)
@@ -238,15 +239,11 @@ def targets(layer: nn.Module, y: Tensor, chosen: Tensor) -> Tensor:
     return y.view(len(chosen), _groups(layer), -1).transpose(0, 1)
 
 
-def _groups(layer: nn.Module) -> int:
+def _groups(layer: WeightLayer) -> int:
     return layer.groups if isinstance(layer, nn.Conv2d) else 1
 
 
-def _channels(layer: nn.Module) -> int:
-    return len(layer.weight)  # type: ignore[arg-type]
-
-
-def _channel_first(layer: nn.Module) -> Tensor:
+def _channel_first(layer: WeightLayer) -> Tensor:
     """Where the entries of a (channel, kh, kw) patch stand in a (kh, kw, channel) one: [d]."""
-    channels = layer.weight.shape[1]  # type: ignore[index]
-    return torch.arange(layer.weight[0].numel()).view(-1, channels).T.flatten()  # type: ignore
+    channels = layer.weight.shape[1]
+    return torch.arange(layer.weight[0].numel()).view(-1, channels).T.flatten()

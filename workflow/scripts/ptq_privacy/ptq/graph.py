@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
 
-WEIGHT_LAYERS = (nn.Conv2d, nn.Linear)
+WeightLayer = nn.Conv2d | nn.Linear
 NORMALISATIONS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
 FUNCTIONAL = (F.conv1d, F.conv2d, F.conv3d, F.linear, F.conv_transpose2d, F.embedding, F.bilinear)
 
@@ -48,7 +48,7 @@ def trace(model: nn.Module) -> fx.Graph:
 
 def _check_layers(model: nn.Module) -> None:
     for name, module in model.named_modules():
-        if isinstance(module, WEIGHT_LAYERS):
+        if isinstance(module, WeightLayer):
             if is_parametrized(module):
                 raise ValueError(f"layer {name!r}: its weight is parametrized; make it plain first")
             if not torch.isfinite(module.weight).all():
@@ -82,7 +82,7 @@ def _check_calls(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
 
 def is_weight_layer(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
     """Whether a node of the graph is a convolution or a linear layer, which are quantized."""
-    return node.op == "call_module" and isinstance(modules[str(node.target)], WEIGHT_LAYERS)
+    return node.op == "call_module" and isinstance(modules[str(node.target)], WeightLayer)
 
 
 def execute(
@@ -105,6 +105,10 @@ def execute(
     if node.op == "output":
         return args[0]
     module = modules[str(node.target)]
-    if weights is not None and node.target in weights:
-        return torch.func.functional_call(module, {"weight": weights[node.target]}, args, kwargs)
-    return module(*args, **kwargs)
+    if weights is None or node.target not in weights:
+        return module(*args, **kwargs)
+    x: Any = values[node.all_input_nodes[0]]
+    if isinstance(module, nn.Linear):
+        return F.linear(x, weights[str(node.target)], module.bias)
+    assert isinstance(module, nn.Conv2d)
+    return module._conv_forward(x, weights[str(node.target)], module.bias)  # with its padding mode

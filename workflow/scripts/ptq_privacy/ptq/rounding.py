@@ -46,7 +46,7 @@ class Schedule:
 
 def rectified_sigmoid(v: Tensor) -> Tensor:
     """h(V) = clip(sigmoid(V) (ζ - γ) + γ, 0, 1), eq. 23."""
-    return (torch.sigmoid(v) * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
+    return torch.sigmoid(v).mul_(ZETA - GAMMA).add_(GAMMA).clamp_(0, 1)
 
 
 def inverse_rectified_sigmoid(h: Tensor) -> Tensor:
@@ -122,9 +122,6 @@ def learn(
 ) -> Tensor:
     """Minimise loss + λ penalty over V by Adam on minibatches (eq. 21 and 25).
 
-    The chain rule from the weights to V is written out: for the small layers of a block it costs a
-    third of what automatic differentiation would.
-
     Args:
         loss: from the layers' soft weights and the numbers of a minibatch's images, int64 [batch],
             to a scalar.
@@ -137,19 +134,42 @@ def learn(
     Returns:
         The learned h, [total].
     """
+
+    def gradients(weights: list[Tensor], batch: Tensor) -> Sequence[Tensor]:
+        for weight in weights:
+            weight.requires_grad_()
+        with torch.enable_grad():
+            return torch.autograd.grad(loss(weights, batch), weights)
+
+    return descend(gradients, soft, start, samples, schedule, generator)
+
+
+@torch.no_grad()
+def descend(
+    gradients: Callable[[list[Tensor], Tensor], Sequence[Tensor]],
+    soft: SoftWeights,
+    start: Tensor,
+    samples: int,
+    schedule: Schedule,
+    generator: torch.Generator,
+) -> Tensor:
+    """`learn`, given the loss's gradients by the soft weights in place of the loss.
+
+    From there on the chain rule is written out: for the small layers of a block it costs a third of
+    what automatic differentiation would.
+    """
     v = inverse_rectified_sigmoid(start)
     mean, square = torch.zeros_like(v), torch.zeros_like(v)
     for iteration in range(schedule.iterations):
         batch = torch.randperm(samples, generator=generator)[: schedule.batch].to(v.device)
-        weights = [w.requires_grad_() for w in soft.at(rectified_sigmoid(v))]
-        with torch.enable_grad():
-            gradients = torch.autograd.grad(loss(weights, batch), weights)
-        flat = torch.cat([g.flatten() for g in gradients])
+        parts = gradients(soft.at(rectified_sigmoid(v)), batch)
+        flat = torch.cat([part.flatten() for part in parts])
         gradient = chain(flat, v, soft.step, schedule.penalty, schedule.beta_at(iteration))
         mean.lerp_(gradient, 0.1)
         square.lerp_(gradient.square(), 0.001)
-        scale = (square / (1 - 0.999 ** (iteration + 1))).sqrt_().add_(1e-8)
-        v.addcdiv_(mean, scale, value=-schedule.learning_rate / (1 - 0.9 ** (iteration + 1)))
+        correction = (1 - 0.999 ** (iteration + 1)) ** 0.5
+        rate = schedule.learning_rate * correction / (1 - 0.9 ** (iteration + 1))
+        v.addcdiv_(mean, square.sqrt().add_(1e-8 * correction), value=-rate)
     return rectified_sigmoid(v)
 
 
@@ -157,9 +177,10 @@ def chain(gradient: Tensor, v: Tensor, step: Tensor, weight: float, beta: float 
     """Gradient by V of loss + weight * penalty, from the loss's gradient by the soft weights."""
     sigmoid = torch.sigmoid(v)
     stretched = sigmoid * (ZETA - GAMMA) + GAMMA
+    h = stretched.clamp(0, 1)
     by_h = gradient * step
     if beta is not None:
-        way = 2 * stretched.clamp(0, 1) - 1
-        by_h -= 2 * weight * beta * way.sign() * way.abs().pow(beta - 1)
-    inside = (stretched > 0) & (stretched < 1)
-    return by_h * sigmoid * (1 - sigmoid) * (ZETA - GAMMA) * inside
+        way = 2 * h - 1
+        by_h.addcmul_(way, way.abs().pow_(beta - 2), value=-2 * weight * beta)
+    slope = torch.addcmul(sigmoid, sigmoid, sigmoid, value=-1).mul_(ZETA - GAMMA)
+    return by_h.mul_(slope).mul_(h == stretched)

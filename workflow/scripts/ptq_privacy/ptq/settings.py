@@ -21,8 +21,8 @@ class AdaRound:
     """
 
     solver: str = "moments"
-    iterations: int = 500
-    learning_rate: float = 1e-2
+    iterations: int = 200
+    learning_rate: float = 4e-2
     batch: int = 32
 
     def __post_init__(self) -> None:
@@ -43,8 +43,8 @@ class Brecq:
 
     solver: str = "moments"
     iterations: int = 300
-    learning_rate: float = 1e-2
-    batch: int = 32
+    learning_rate: float = 3e-2
+    batch: int = 16
     fisher: bool = False
     bf16: bool = False
 
