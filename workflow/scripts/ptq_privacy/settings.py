@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+import math
+import reprlib
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError, validators
+from jsonschema import (  # type: ignore[import-untyped]
+    Draft202012Validator,
+    ValidationError,
+    validators,
+)
+
+WORDS = {
+    "boolean": "true or false",
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "array": "list",
+    "object": "mapping",
+}
+"""What a person calls the types of JSON schema."""
+
+LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 def checked(config: MutableMapping[str, Any], schema: Path) -> None:
@@ -21,8 +39,7 @@ def checked(config: MutableMapping[str, Any], schema: Path) -> None:
     for name in config["datasets"]:
         training = {**definition["properties"]["training"], "required": []}
         overrides = config["datasets"][name].get("training", {})
-        errors = Draft202012Validator(training).iter_errors(overrides)
-        _refuse_first(errors, f"datasets.{name}.training.")
+        _refuse_first(_Validator(training).iter_errors(overrides), f"datasets.{name}.training.")
 
 
 def training_of(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
@@ -30,18 +47,75 @@ def training_of(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     return {**config["training"], **config["datasets"][dataset].get("training", {})}
 
 
+def allowed(definition: Mapping[str, Any], quote: Callable[[object], str] = str) -> str:
+    """In words, the values that a part of the schema lets through.
+
+    `quote` marks what is to be written literally, such as the values of an enumeration.
+    """
+    if "enum" in definition:
+        return ", ".join(map(quote, definition["enum"]))
+    words = WORDS[definition.get("type", "string")]
+    if "pattern" in definition:
+        words += f" that matches {quote(definition['pattern'])}"
+    if "items" in definition:
+        words += f" of: {allowed(definition['items'], quote)}"
+    if definition.get("type") == "object" and "properties" in definition:
+        words += f" with {', '.join(map(quote, definition['properties']))}"
+    limits = [f"{sign} {definition[key]}" for key, sign in LIMITS.items() if key in definition]
+    least = definition.get("minItems", definition.get("minProperties", 0))
+    if least:
+        exact = definition.get("maxItems") == least
+        words += (
+            f"; {'exactly' if exact else 'at least'} {least} entr{'y' if least == 1 else 'ies'}"
+        )
+    if definition.get("uniqueItems"):
+        words += "; none twice"
+    return f"{words} {' and '.join(limits)}".rstrip()
+
+
 def _refuse_first(errors: Iterator[ValidationError], prefix: str = "") -> None:
     error = next(iter(sorted(errors, key=lambda error: [str(key) for key in error.path])), None)
     if error is None:
         return
-    place = prefix + ".".join(map(str, error.path))
-    message = error.message
+    place = (prefix + ".".join(map(str, error.path))).rstrip(".") or "top level"
     if error.validator == "additionalProperties":
-        unknown = sorted(set(error.instance) - set(error.schema["properties"]))
-        message = f"unknown key {unknown[0]!r}; allowed: {', '.join(error.schema['properties'])}"
-    elif error.validator == "enum":
-        message = f"{error.instance!r} is not allowed; allowed: {', '.join(error.validator_value)}"
-    raise ValueError(f"{place.rstrip('.') or 'top level'}: {message}")
+        known = error.schema["properties"]
+        unknown = next(key for key in error.instance if key not in known)
+        raise ValueError(f"{place}: unknown key {unknown!r}; allowed: {', '.join(known)}")
+    if error.validator == "required":
+        absent = next(key for key in error.validator_value if key not in error.instance)
+        needed = ", ".join(error.validator_value)
+        raise ValueError(f"{place}: key {absent!r} is missing; needed: {needed}")
+    hint = "; YAML reads 1e-3 as text, so write 1.0e-3" if _looks_like_number(error) else ""
+    raise ValueError(
+        f"{place}: {reprlib.repr(error.instance)} is not allowed; "
+        f"allowed: {allowed(error.schema)}{hint}"
+    )
+
+
+def _looks_like_number(error: ValidationError) -> bool:
+    if error.schema.get("type") != "number" or not isinstance(error.instance, str):
+        return False
+    try:
+        float(error.instance)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_whole(_: object, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: object, value: object) -> bool:
+    return _is_whole(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# JSON schema takes 16.0 for an integer and NaN for a number that no limit excludes.
+_TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {"integer": _is_whole, "number": _is_number}
+)
+_Validator = validators.extend(Draft202012Validator, type_checker=_TYPES)
 
 
 def _filled(
@@ -60,4 +134,4 @@ def _filled(
     )
 
 
-_FillingValidator = validators.extend(Draft202012Validator, {"properties": _filled})
+_FillingValidator = validators.extend(_Validator, {"properties": _filled})

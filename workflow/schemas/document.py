@@ -1,0 +1,117 @@
+"""Write config/README.md from the schema, so that what users read is what is checked.
+
+python workflow/schemas/document.py > config/README.md
+python workflow/schemas/document.py --check     says whether the file is as it would be written
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+README = ROOT / "config" / "README.md"
+
+sys.path.append(str(ROOT / "workflow" / "scripts"))
+
+from ptq_privacy.settings import allowed  # noqa: E402
+
+OPENING = """\
+# The config file
+
+<!-- Written by workflow/schemas/document.py from config.schema.yaml: edit those, not this file. -->
+
+A config file describes one study from its images to its tables: which data sets are audited, which
+networks are trained on them, at which precisions they are attacked, and by whom. It is a whole
+study of its own. Nothing is inherited from another config, only from the defaults listed here.
+
+```
+snakemake --cores 8                                        # config/config.yaml
+snakemake --cores 8 --configfile config/fashion-mnist.yaml # another study
+make run CONFIG=config/fashion-mnist.yaml                  # the same, and its report
+```
+
+To begin your own, copy the nearest one, give it another `study`, and change what differs. All that
+a study makes lies under `results/{study}`, so studies never mix, and after an edit the same command
+recomputes only what the edit concerns.
+
+The file is checked before any work begins. A key that is not listed here is refused, and so is a
+value out of its range; the message is one line with the key's dotted path, written as in these
+tables. `{name}` stands for a data set's name, `{n}` for a place in a list, counted from 0.
+"""
+
+HEAD = "| Key | Allowed | Default | Meaning |\n|---|---|---|---|"
+
+
+def document(schema: dict[str, Any]) -> str:
+    """The whole of config/README.md: the opening, then a table a section of the config."""
+    sections = {key: part for key, part in schema["properties"].items() if _is_section(part)}
+    plain = {key: part for key, part in schema["properties"].items() if key not in sections}
+    top = {**schema, "properties": plain}
+    parts = [OPENING, f"## The study\n\n{_table(_children('', top))}\n"]
+    for key, part in sections.items():
+        about = part["description"]
+        if "propertyNames" in part:
+            about += f" A name is {allowed(part['propertyNames'], _literal)}."
+        parts.append(f"## {key}\n\n{about}\n\n{_table(_children(key, part))}\n")
+    return "\n".join(parts)
+
+
+def _is_section(part: dict[str, Any]) -> bool:
+    return part.get("type") == "object"
+
+
+def _table(rows: Iterator[tuple[str, ...]]) -> str:
+    lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return "\n".join([HEAD, *lines])
+
+
+def _children(key: str, part: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The rows of what a mapping, or each mapping of a list, may hold."""
+    if part.get("type") == "array":
+        yield from _children(f"{key}.{{n}}", part["items"])
+    for name, child in part.get("properties", {}).items():
+        yield from _rows(f"{key}.{name}".lstrip("."), child, name in part.get("required", []))
+    if isinstance(part.get("additionalProperties"), dict):
+        yield from _children(f"{key}.{{name}}", part["additionalProperties"])
+
+
+def _rows(key: str, part: dict[str, Any], required: bool) -> Iterator[tuple[str, ...]]:
+    """A key's own row, then those of the keys within it."""
+    if required:
+        default = "required"
+    elif part.get("properties"):
+        default = "its keys' own"
+    elif "default" in part:
+        default = _literal(part["default"])
+    else:
+        default = "optional"
+    yield f"`{key}`", allowed(part, _literal), default, part.get("description", "")
+    yield from _children(key, part)
+
+
+def _literal(value: object) -> str:
+    """A value as YAML has it, in code type."""
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def main() -> None:
+    text = document(yaml.safe_load(SCHEMA.read_text()))
+    if sys.argv[1:] == ["--check"]:
+        if not README.exists() or README.read_text() != text:
+            sys.exit(
+                "config/README.md is not what the schema says; write it with "
+                "python workflow/schemas/document.py > config/README.md"
+            )
+    elif sys.argv[1:]:
+        sys.exit(f"unknown arguments {' '.join(sys.argv[1:])}; allowed: --check")
+    else:
+        sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
