@@ -15,6 +15,9 @@ from pathlib import Path
 UNSEEN = {"joblog.py"}
 """Modules that no artifact can depend on."""
 
+LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+"""Methods of a module's `log` whose calls only people read."""
+
 
 @cache
 def code_digest(script: Path) -> str:
@@ -87,6 +90,7 @@ class _WithoutRemarks(ast.NodeTransformer):
             and isinstance(value.func, ast.Attribute)
             and isinstance(value.func.value, ast.Name)
             and value.func.value.id == "log"
+            and value.func.attr in LOGGING
         ):
             return None
         return node
