@@ -1,0 +1,166 @@
+"""Each rule run alone by Snakemake, on a finished study from which its outputs were removed."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from safetensors import safe_open
+from sklearn.datasets import load_digits
+
+NETWORK = "digits/resnet6"
+TERNARY = f"{NETWORK}/brecq-w1.58"
+
+
+def rerun(study, rule, *outputs):
+    """Remove a rule's outputs and make the first again; nothing but the rule may run."""
+    targets = [study.results / output for output in outputs]
+    for target in targets:
+        target.unlink()
+    arguments = [f"results/tiny/{outputs[0]}", "--rerun-triggers", "params", "input"]
+    assert study.planned(*arguments) == {rule: 1}
+    study.run(*arguments)
+    assert all(target.is_file() for target in targets)
+    return targets[0]
+
+
+def same_bytes(study, finished, output):
+    return (study.results / output).read_bytes() == (finished.results / output).read_bytes()
+
+
+def test_prepare_dataset(study, finished):
+    path = rerun(study, "prepare_dataset", "digits/dataset.safetensors")
+    with safe_open(path, "np") as file:
+        images, labels = file.get_tensor("train_images"), file.get_tensor("train_labels")
+        assert json.loads(file.metadata()["classes"]) == list("0123456789")
+    assert images.shape == (240, 1, 8, 8)
+    assert images.dtype == np.uint8
+    # Every image is one of scikit-learn's, with its own label.
+    digits = load_digits()
+    known = {
+        tuple(np.rint(pixels * 255 / 16).astype(np.uint8)): target
+        for pixels, target in zip(digits.data, digits.target, strict=True)
+    }
+    assert [known[tuple(image.ravel())] for image in images] == labels.tolist()
+    assert same_bytes(study, finished, "digits/dataset.safetensors")
+
+
+def test_assign_members(study, finished):
+    path = rerun(study, "assign_members", "digits/members-001.parquet")
+    table = pd.read_parquet(path)
+    assert list(table) == ["sample", "model_0003", "model_0004", "model_0005"]
+    assert (table["model_0004"] ^ table["model_0005"]).all()
+    assert table["model_0003"].sum() == 120
+    assert same_bytes(study, finished, "digits/members-001.parquet")
+
+
+def test_tabulate_members(study, finished):
+    path = rerun(study, "tabulate_members", "digits/membership.parquet")
+    table = pd.read_parquet(path)
+    models = [f"model_{model:04d}" for model in range(6)]
+    assert list(table) == ["sample", *models]
+    assert (table[models].sum(axis=1) == 3).all()
+
+
+def test_train_models(study, finished):
+    path = rerun(study, "train_models", f"{NETWORK}/full/shard-000.safetensors")
+    with safe_open(path, "np") as file:
+        metadata = json.loads(file.metadata()["checkpoint"])
+        assert {name[:4] for name in file.keys()} == {"0000", "0001", "0002"}  # noqa: SIM118
+    assert metadata["study"] == "tiny"
+    assert metadata["provenance"]["recipe"]["epochs"] == 2
+    assert metadata["records"]["2"]["train_accuracy"] > 0.2
+    assert same_bytes(study, finished, f"{NETWORK}/full/shard-000.safetensors")
+
+
+@pytest.mark.parametrize("precision", ["nearest-w1.58", "brecq-w1.58-head8"])
+def test_quantize_models(study, finished, precision):
+    path = rerun(study, "quantize_models", f"{NETWORK}/{precision}/shard-001.safetensors")
+    with safe_open(path, "np") as file:
+        levels = {
+            name.removesuffix(".weight.layout")[5:]: int(file.get_tensor(name)[0])
+            for name in file.keys()  # noqa: SIM118
+            if name.endswith(".layout")
+        }
+        assert file.get_tensor("0003/conv1.weight.codes").shape == (8, 2)  # 9 codes, 5 a byte
+    assert levels.pop("fc") == (256 if "head8" in precision else 3)
+    assert set(levels.values()) == {3}
+    assert same_bytes(study, finished, f"{NETWORK}/{precision}/shard-001.safetensors")
+
+
+def test_query_logits(study, finished):
+    path = rerun(study, "query_logits", f"{TERNARY}/logits-001.parquet")
+    file = pq.ParquetFile(path)
+    assert file.num_row_groups == 3 * 2
+    table = file.read().to_pandas()
+    assert table["model"].unique().tolist() == [3, 4, 5]
+    assert table["sample"].tolist() == list(range(240)) * 6
+    members = pd.read_parquet(study.results / "digits/membership.parquet")
+    own = table[(table["model"] == 4) & (table["query"] == 1)]
+    assert own["member"].tolist() == members["model_0004"].tolist()
+    assert np.stack(table["logits"]).shape == (6 * 240, 10)
+    assert same_bytes(study, finished, f"{TERNARY}/logits-001.parquet")
+
+
+@pytest.mark.parametrize("adversary", ["transfer", "adaptive"])
+def test_score_attacks(study, finished, adversary):
+    path = rerun(study, "score_attacks", f"{TERNARY}/scores-{adversary}.parquet")
+    table = pd.read_parquet(path)
+    assert table["target"].value_counts().to_dict() == {0: 240, 1: 240}
+    attacks = ["lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed"]
+    attacks += ["global_threshold", "rmia_online", "rmia_offline"]
+    assert list(table) == ["target", "sample", "label", "member", *attacks]
+    assert np.isfinite(table[attacks]).all().all()
+
+
+def test_measure_leakage(study, finished):
+    path = rerun(study, "measure_leakage", f"{TERNARY}/leakage-adaptive.parquet")
+    table = pd.read_parquet(path).set_index("attack")
+    row = table.loc["lira_online"]
+    assert row["targets"] == 2
+    assert not row["fpr_0.001_supported"]
+    assert row["auc_low"] <= row["auc_mean"] <= row["auc_high"]
+
+
+def test_summarize(study, finished):
+    path = rerun(
+        study,
+        "summarize",
+        "tables/summary.parquet",
+        "tables/summary.csv",
+        "tables/summary.md",
+    )
+    table = pd.read_parquet(path)
+    # full once, four recipes for two adversaries, seven attacks each
+    assert len(table) == (1 + 4 * 2) * 7
+    full = table[table["precision"] == "full"]
+    assert (full["auc_change"] == 0).all()
+    ternary = table[table["precision"] == "brecq-w1.58"].iloc[0]
+    assert ternary["levels"] == 3
+    assert 1.6 < ternary["bits_per_weight"] < 4
+    text = (study.results / "tables/summary.md").read_text()
+    assert "BRECQ 1.58 bits, head 8" in text
+    assert "120 non-members cannot resolve" in text
+
+
+def test_plot_roc(study, finished):
+    rerun(
+        study,
+        "plot_roc",
+        "figures/roc-digits-resnet6-adaptive.svg",
+        "figures/roc-digits-resnet6-adaptive.png",
+    )
+    assert same_bytes(study, finished, "figures/roc-digits-resnet6-adaptive.svg")
+
+
+def test_plot_tradeoff(study, finished):
+    rerun(
+        study,
+        "plot_tradeoff",
+        "figures/tradeoff-digits-resnet6.svg",
+        "figures/tradeoff-digits-resnet6.png",
+    )
+    svg = (study.results / "figures/tradeoff-digits-resnet6.svg").read_text()
+    assert "TPR at 0.1 % FPR" in svg
+    assert same_bytes(study, finished, "figures/tradeoff-digits-resnet6.svg")
