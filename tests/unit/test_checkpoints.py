@@ -1,0 +1,199 @@
+import json
+import pickle
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ptq_privacy.models import checkpoints
+from ptq_privacy.models.checkpoints import METADATA_KEY, Identity, ModelRecord, StoredModel
+
+IDENTITY = Identity("small", "digits", "resnet6", "obc-w2", (2, 3))
+
+
+def tensors(model):
+    generator = torch.Generator().manual_seed(model)
+    return {
+        "conv.weight": torch.randn(3, 2, 3, 3, generator=generator),
+        "conv.weight.codes": torch.randint(256, (3, 5), generator=generator, dtype=torch.uint8),
+        "bn.num_batches_tracked": torch.tensor(7 + model),
+        "fc.bias": torch.randn(0),
+    }
+
+
+def stored(model):
+    return StoredModel(model, tensors(model), ModelRecord(0.9, 0.8 + model / 100, "ab12", 1.6, 0.3))
+
+
+@pytest.fixture
+def shard(tmp_path):
+    path = tmp_path / "shard-001.safetensors"
+    checkpoints.write(path, IDENTITY, map(stored, IDENTITY.models), {"code": "c0de", "seed": 5})
+    return path
+
+
+def refused(path, identity=IDENTITY):
+    """The message that reading a file is refused with: one line that names it."""
+    with pytest.raises(ValueError, match=str(path)) as caught:
+        list(checkpoints.read(path, identity))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_weights_survive_bit_for_bit_with_their_types(shard):
+    read = dict(checkpoints.read(shard, IDENTITY))
+    assert list(read) == [2, 3]
+    for model, found in read.items():
+        expected = tensors(model)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert found[name].dtype == value.dtype
+            assert torch.equal(found[name], value)
+
+
+def test_figures_and_provenance_survive(shard):
+    assert checkpoints.records(shard) == {2: stored(2).record, 3: stored(3).record}
+    metadata = checkpoints.read_metadata(shard)
+    assert metadata["provenance"] == {"code": "c0de", "seed": 5}
+    assert {name: metadata[name] for name in ("study", "dataset", "architecture", "precision")} == {
+        "study": "small",
+        "dataset": "digits",
+        "architecture": "resnet6",
+        "precision": "obc-w2",
+    }
+
+
+def test_memory_order_and_gradients_are_no_part_of_a_weight(tmp_path):
+    weight = torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last).requires_grad_()
+    model = StoredModel(2, {"w": weight, "t": weight.detach()[0, 0].T}, ModelRecord(1, 1))
+    identity = replace(IDENTITY, models=(2,))
+    checkpoints.write(tmp_path / "x", identity, [model], {})
+    ((_, found),) = checkpoints.read(tmp_path / "x", identity)
+    assert torch.equal(found["w"], weight)
+    assert torch.equal(found["t"], weight[0, 0].T)
+    assert found["w"].is_contiguous()
+
+
+def test_equal_shards_are_equal_files(shard, tmp_path):
+    again = tmp_path / "again"
+    checkpoints.write(again, IDENTITY, map(stored, IDENTITY.models), {"code": "c0de", "seed": 5})
+    assert again.read_bytes() == shard.read_bytes()
+
+
+def test_model_numbers_do_not_run_into_each_other(tmp_path):
+    identity = replace(IDENTITY, models=(1, 10, 1000, 10001))
+    checkpoints.write(tmp_path / "x", identity, map(stored, identity.models), {})
+    for model, found in checkpoints.read(tmp_path / "x", identity):
+        assert found.keys() == tensors(model).keys()
+        assert found["bn.num_batches_tracked"] == 7 + model
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("study", "large"),
+        ("dataset", "cifar-10"),
+        ("architecture", "resnet8"),
+        ("precision", "full"),
+        ("models", (0, 1)),
+        ("models", (2,)),
+        ("models", (3, 2)),
+    ],
+)
+def test_a_file_that_is_not_what_was_asked_for_is_refused(shard, field, value):
+    message = refused(shard, replace(IDENTITY, **{field: value}))
+    assert f"its {field} is " in message
+    assert f"expected {value!r}" in message
+
+
+def test_every_field_of_the_identity_is_looked_at():
+    assert set(asdict(IDENTITY)) == {"study", "dataset", "architecture", "precision", "models"}
+
+
+@pytest.mark.parametrize("kept", [0, 4, 8, 200, -1])
+def test_a_truncated_file_is_refused(shard, kept):
+    shard.write_bytes(shard.read_bytes()[:kept])
+    assert "not a readable checkpoint" in refused(shard)
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a checkpoint", bytes(1000), b"\xff" * 1000, b"\x02" + bytes(7) + b"{}"]
+)
+def test_garbage_is_refused(tmp_path, content):
+    path = tmp_path / "shard"
+    path.write_bytes(content)
+    assert "not a readable checkpoint" in refused(path)
+
+
+@pytest.mark.parametrize("metadata", [None, {"name": "digits"}, {METADATA_KEY: "{"}])
+def test_a_foreign_safetensors_file_is_refused(tmp_path, metadata):
+    save_file({"images": torch.zeros(3)}, tmp_path / "shard", metadata)
+    assert "not a readable checkpoint" in refused(tmp_path / "shard")
+
+
+def test_a_checkpoint_that_leaves_out_what_it_is_is_refused(tmp_path):
+    said = {name: value for name, value in asdict(IDENTITY).items() if name != "study"}
+    save_file({"0002/w": torch.zeros(3)}, tmp_path / "shard", {METADATA_KEY: json.dumps(said)})
+    assert "its study is None, expected 'small'" in refused(tmp_path / "shard")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    assert "not a readable checkpoint" in refused(tmp_path / "missing")
+
+
+class Bomb:
+    """Pickled, it writes a file when it is loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_pickle_is_refused_and_not_loaded(tmp_path):
+    exploded = tmp_path / "exploded"
+    for dump in (lambda path: path.write_bytes(pickle.dumps(Bomb(exploded))), save_as_torch):
+        path = tmp_path / "shard"
+        dump(path)
+        assert "not a readable checkpoint" in refused(path)
+        with pytest.raises(ValueError, match="not a readable checkpoint"):
+            checkpoints.records(path)
+    assert not exploded.exists()
+
+
+def save_as_torch(path):
+    torch.save({"0002/w": torch.zeros(3), "bomb": Bomb(path.with_name("exploded"))}, path)
+
+
+def test_the_bomb_would_have_gone_off(tmp_path):
+    pickle.loads(pickle.dumps(Bomb(tmp_path / "exploded"))).close()
+    assert (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("models", [(2,), (3, 2), (2, 3, 4), ()])
+def test_models_other_than_the_identitys_are_not_written(tmp_path, models):
+    path = tmp_path / "shard"
+    with pytest.raises(ValueError, match=r"shard: holds models \[.*\], should be \(2, 3\)"):
+        checkpoints.write(path, IDENTITY, map(stored, models), {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_fails_half_way_leaves_no_file(tmp_path):
+    with pytest.raises(FloatingPointError):
+        checkpoints.write(tmp_path / "shard", IDENTITY, failing(), {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_fails_half_way_keeps_the_old_file(shard):
+    before = shard.read_bytes()
+    with pytest.raises(FloatingPointError):
+        checkpoints.write(shard, IDENTITY, failing(), {})
+    assert shard.read_bytes() == before
+    assert [path.name for path in shard.parent.iterdir()] == [shard.name]
+
+
+def failing():
+    yield stored(2)
+    raise FloatingPointError("model 3 diverged")
