@@ -1,0 +1,249 @@
+import logging
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from ptq_privacy.data.sources import prepare
+from ptq_privacy.models import architectures, inference, training
+from ptq_privacy.models.training import Recipe
+
+RECIPE = Recipe(
+    epochs=2,
+    batch_size=64,
+    learning_rate=0.1,
+    momentum=0.9,
+    weight_decay=5e-4,
+    flip=False,
+    crop_padding=1,
+    autocast=False,
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = prepare({"name": "digits", "source": "digits"})
+    return {
+        "images": torch.tensor(data.train_images),
+        "labels": torch.tensor(data.train_labels),
+        "mean": torch.tensor(data.mean),
+        "std": torch.tensor(data.std),
+    }, (torch.tensor(data.test_images), torch.tensor(data.test_labels))
+
+
+def trained(data, recipe=RECIPE, seed=0, model=3, between=lambda: None):
+    training.seed_everything(seed, model)
+    network = architectures.build("resnet6", 10, 1)
+    between()
+    return training.train(network, recipe=recipe, seed=seed, model=model, **data)
+
+
+def same(first, second):
+    """Whether two networks' states agree byte for byte."""
+    first, second = first.state_dict(), second.state_dict()
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def few(data, samples=192):
+    return data | {"images": data["images"][:samples], "labels": data["labels"][:samples]}
+
+
+def test_two_epochs_on_digits_beat_chance_by_far(digits):
+    data, (images, labels) = digits
+
+    def accuracy_after(rate):
+        recipe = replace(RECIPE, batch_size=16, crop_padding=0, learning_rate=rate)
+        network = trained(data, recipe)
+        assert not network.training
+        return inference.accuracy(network, images, labels, data["mean"], data["std"])
+
+    assert accuracy_after(0.1) > 0.9
+    assert accuracy_after(1e-12) < 0.3
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_equal_seeds_give_equal_weights(digits, autocast):
+    data = few(digits[0])
+    recipe = replace(RECIPE, autocast=autocast, flip=True)
+    first = trained(data, recipe)
+    assert same(first, trained(data, recipe))
+    assert all(value.isfinite().all() for value in first.state_dict().values())
+    assert {parameter.dtype for parameter in first.parameters()} == {torch.float32}
+
+
+def test_every_model_and_seed_goes_its_own_way(digits):
+    data = few(digits[0])
+    ways = [trained(data, seed=s, model=m).fc.weight for s, m in [(0, 3), (0, 4), (1, 3), (3, 0)]]
+    assert all(
+        not torch.equal(one, other) for place, one in enumerate(ways) for other in ways[:place]
+    )
+
+
+def test_initial_weights_are_the_models_own():
+    def fresh(model):
+        training.seed_everything(0, model)
+        return architectures.build("resnet6", 10, 1)
+
+    assert same(fresh(5), fresh(5))
+    assert not same(fresh(5), fresh(6))
+
+
+def test_random_numbers_drawn_by_others_change_nothing(digits):
+    def disturb():
+        torch.rand(7)
+        torch.manual_seed(99)
+        np.random.seed(99)  # noqa: NPY002
+
+    data = few(digits[0])
+    assert same(trained(data), trained(data, between=disturb))
+
+
+@given(
+    batch=st.integers(1, 6),
+    channels=st.integers(1, 3),
+    size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    padding=st.integers(0, 3),
+    flip=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_crops_and_flips_are_those_of_a_loop_over_images(
+    batch, channels, size, padding, flip, seed
+):
+    height, width = size
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(256, (9, channels, *size), generator=generator, dtype=torch.uint8)
+    chosen = torch.randint(9, (batch,), generator=generator)
+    padded = F.pad(images, [padding] * 4)
+
+    generator.manual_seed(seed)
+    found = training.crop_and_flip(padded, chosen, size, flip, generator)
+
+    generator.manual_seed(seed)
+    top = torch.randint(2 * padding + 1, (batch, 1), generator=generator)[:, 0].tolist()
+    left = torch.randint(2 * padding + 1, (batch, 1), generator=generator)[:, 0].tolist()
+    turned = (torch.rand(batch, 1, generator=generator)[:, 0] < 0.5).tolist()
+    assert found.shape == (batch, channels, height, width)
+    for place, sample in enumerate(chosen.tolist()):
+        expected = padded[sample][:, top[place] : top[place] + height]
+        expected = expected[:, :, left[place] : left[place] + width]
+        if flip and turned[place]:
+            expected = expected.flip(-1)
+        assert torch.equal(found[place], expected)
+
+
+def test_every_crop_occurs_and_half_of_the_images_are_flipped():
+    image = torch.tensor([[[[1, 2, 3], [4, 5, 6]]]], dtype=torch.uint8)
+    count = 6000
+    seen = training.crop_and_flip(
+        F.pad(image, [1] * 4),
+        torch.zeros(count, dtype=torch.int64),
+        (2, 3),
+        True,
+        torch.Generator().manual_seed(0),
+    )
+    looks, counts = seen.flatten(1).unique(dim=0, return_counts=True)
+    assert len(looks) == 2 * 9  # no two crops of this image look alike, flipped or not
+    expected = count / 18
+    assert abs(counts - expected).max() < 5 * math.sqrt(expected)
+
+
+def test_pixels_are_normalised_by_the_formula():
+    images = torch.arange(256, dtype=torch.uint8).view(2, 2, 8, 8)
+    mean, std = torch.tensor([0.13, 0.5]), torch.tensor([0.31, 0.02])
+    found = training.normalise(images, mean, std)
+    expected = images.double() / 255 - mean.double().view(2, 1, 1)
+    expected /= std.double().view(2, 1, 1)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_training_is_momentum_along_a_cosine():
+    """Against the update rule written out, in float64, with an image-by-image augmentation."""
+    recipe = Recipe(
+        epochs=3,
+        batch_size=4,
+        learning_rate=0.3,
+        momentum=0.8,
+        weight_decay=0.01,
+        flip=True,
+        crop_padding=1,
+        autocast=False,
+    )
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(256, (11, 1, 3, 3), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(2, (11,), generator=generator)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(9, 2, bias=False))
+    weight = network[1].weight.detach().double()
+    mean, std = torch.tensor([0.4]), torch.tensor([0.2])
+    training.train(network, images, labels, recipe, mean, std, seed=5, model=2)
+
+    velocity = torch.zeros_like(weight)
+    padded = F.pad(images, [1] * 4)
+    for step in range(6):
+        if step % 2 == 0:  # 11 images make 2 batches of 4 an epoch
+            seed = np.random.SeedSequence((5, 2, step // 2)).generate_state(1, np.uint64)[0] >> 1
+            generator = torch.Generator().manual_seed(int(seed))
+            order = torch.randperm(11, generator=generator)
+        chosen = order[4 * (step % 2) : 4 * (step % 2) + 4]
+        batch = training.crop_and_flip(padded, chosen, (3, 3), True, generator)
+        inputs = ((batch.double() / 255 - 0.4) / 0.2).flatten(1)
+        error = (inputs @ weight.T).softmax(1) - F.one_hot(labels[chosen], 2)
+        gradient = error.T @ inputs / 4 + 0.01 * weight
+        velocity = 0.8 * velocity + gradient
+        weight = weight - 0.3 * (1 + math.cos(math.pi * step / 6)) / 2 * velocity
+    torch.testing.assert_close(network[1].weight.double(), weight, rtol=1e-4, atol=1e-5)
+
+
+def test_an_epoch_sees_a_sample_once_and_the_next_takes_another_order():
+    """Image i is filled with the value i; 10 images in batches of 4 leave 2 out."""
+    images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1).expand(10, 1, 2, 2)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    seen = []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][:, 0, 0, 0] * 255))
+    recipe = replace(RECIPE, epochs=40, batch_size=4, crop_padding=0)
+    plain = torch.zeros(1), torch.ones(1)
+    training.train(network, images, torch.zeros(10, dtype=torch.int64), recipe, *plain, 0, 0)
+    epochs = torch.stack(seen).round().int().view(40, 8).tolist()
+    assert all(len(set(epoch)) == 8 for epoch in epochs)
+    assert len(set(map(tuple, epochs))) == 40
+    assert {sample for epoch in epochs for sample in epoch} == set(range(10))
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_is_named(digits):
+    with pytest.raises(
+        FloatingPointError, match=r"model 7, epoch 1 of 2: the training loss is nan; lower"
+    ):
+        trained(few(digits[0]), replace(RECIPE, learning_rate=1e30), model=7)
+
+
+def test_fewer_members_than_a_batch_are_refused(digits):
+    with pytest.raises(
+        ValueError, match=r"training.batch_size: 64 is more than a model's 63 members"
+    ):
+        trained(few(digits[0], 63))
+
+
+def test_the_log_tells_how_far_training_is(digits, caplog):
+    with caplog.at_level(logging.INFO):
+        trained(few(digits[0]))
+    progress = [record.getMessage() for record in caplog.records]
+    assert [line.split(" loss ")[0] for line in progress] == [
+        "model 3 epoch 1/2",
+        "model 3 epoch 2/2",
+    ]
+    assert progress[1].endswith(", 0 s left")
