@@ -56,32 +56,35 @@ def coordinate_descent(
     Returns:
         Codes, uint8 [out, d].
     """
-    low, high = (bound.to(second_moment) for bound in bounds)
-    scale, zero_point = (x[:, 0] for x in grid.columns(second_moment.dtype))
-    codes = codes.to(second_moment)
-    curvature = second_moment.diagonal()
-    live = curvature > 0
+    # Transposed, so that one column of all rows is one run of memory.
+    dtype = second_moment.dtype
+    low, high, codes = (x.to(dtype).T.contiguous() for x in (*bounds, codes))
+    scale, zero_point = (x[:, 0] for x in grid.columns(dtype))
+    error = second_moment @ (scale * (codes - zero_point)) - cross_moment.T  # half the gradient
+    live = (second_moment.diagonal() > 0).nonzero()[:, 0]
     for _ in range(sweeps):
         before = codes.clone()
-        weight = scale[:, None] * (codes - zero_point[:, None])
-        gradient = weight @ second_moment - cross_moment
-        for block in torch.arange(len(live), device=live.device)[live].split(COLUMNS):
-            first, moved = gradient[:, block], codes[:, block]
+        for block in live.split(COLUMNS):
             inner = second_moment[block][:, block]
-            for k, column in enumerate(block):
-                best = moved[:, k] - first[:, k] / (scale * curvature[column])
-                best = best.round().clamp(low[:, column], high[:, column])
-                step = scale * (best - moved[:, k])
-                gain = -step * (2 * first[:, k] + step * curvature[column])
-                step = torch.where(gain > 0, step, 0)
-                moved[:, k] = torch.where(gain > 0, best, moved[:, k])
-                first += step[:, None] * inner[k]
-            change = scale[:, None] * (moved - codes[:, block])
-            gradient.addmm_(change, second_moment[block])
-            codes[:, block] = moved
+            after = _descend(codes[block], (low[block], high[block]), error[block], scale, inner)
+            error.addmm_(second_moment[:, block], scale * (after - codes[block]))
+            codes[block] = after
         if torch.equal(codes, before):
             break
-    return codes.to(torch.uint8)
+    return codes.T.to(torch.uint8)
+
+
+def _descend(
+    codes: Tensor, bounds: tuple[Tensor, Tensor], error: Tensor, scale: Tensor, second: Tensor
+) -> Tensor:
+    """One pass over a block of columns: codes, bounds and error are [columns, out]."""
+    codes, error = codes.clone(), error.clone()
+    curvature = second.diagonal()[:, None] * scale
+    for k, (low, high) in enumerate(zip(*bounds, strict=True)):
+        best = (codes[k] - error[k] / curvature[k]).round_().clamp_(low, high)
+        error[k + 1 :].addr_(second[k, k + 1 :], scale * (best - codes[k]))
+        codes[k] = best
+    return codes
 
 
 def best_of_rows(
