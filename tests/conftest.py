@@ -27,7 +27,7 @@ TINY = {
         "autocast": False,
     },
     "quantization": {
-        "methods": ["nearest", "brecq"],
+        "methods": ["brecq"],
         "bits": [1.58],
         "decoupled": [{"bits": 1.58, "head_bits": 8}],
         "calibration_samples": 64,
@@ -70,7 +70,7 @@ class Workdir:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule a dry run would start."""
-        output = self.run("--dry-run", "--quiet", "rules", *arguments)
+        output = self.run(*arguments, "--dry-run", "--quiet", "rules")
         lines = output.partition("Job stats:")[2].partition("total")[0].splitlines()[3:]
         return {rule: int(count) for rule, count in (line.split() for line in lines if line)}
 

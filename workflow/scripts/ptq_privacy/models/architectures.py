@@ -10,8 +10,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import densenet121, resnet18, resnet50
-from torchvision.models.resnet import BasicBlock, conv1x1
 
 SMALL_RESNETS = {
     "resnet6": (8, 16),
@@ -20,11 +18,32 @@ SMALL_RESNETS = {
 }
 """Stage widths by name; the digit counts weight layers on the main path."""
 
-TORCHVISION = {"resnet18": resnet18, "resnet50": resnet50, "densenet121": densenet121}
+TORCHVISION = ("resnet18", "resnet50", "densenet121")
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut (He et al. 2016), its parts named as torchvision's."""
+
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        downsample: nn.Module = nn.Identity()
+        if stride != 1 or before != width:
+            shortcut = nn.Conv2d(before, width, 1, stride, bias=False)
+            downsample = nn.Sequential(shortcut, nn.BatchNorm2d(width))
+        self.conv1 = nn.Conv2d(before, width, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = downsample
+
+    def forward(self, features: Tensor) -> Tensor:
+        change = self.relu(self.bn1(self.conv1(features)))
+        return self.relu(self.bn2(self.conv2(change)) + self.downsample(features))
 
 
 class SmallResNet(nn.Module):
-    """One torchvision BasicBlock a stage, each stage after the first halving the image."""
+    """One basic block a stage, each stage after the first halving the image."""
 
     def __init__(self, widths: tuple[int, ...], classes: int, channels: int) -> None:
         super().__init__()
@@ -33,7 +52,7 @@ class SmallResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.stages = nn.Sequential(
             *(
-                _stage(before, width, stride=1 if index == 0 else 2)
+                BasicBlock(before, width, stride=1 if index == 0 else 2)
                 for index, (before, width) in enumerate(
                     zip((widths[0], *widths), widths, strict=False)
                 )
@@ -51,13 +70,6 @@ class SmallResNet(nn.Module):
         return self.fc(self.avgpool(features).flatten(1))  # [N, classes]
 
 
-def _stage(before: int, width: int, stride: int) -> BasicBlock:
-    downsample = None
-    if stride != 1 or before != width:
-        downsample = nn.Sequential(conv1x1(before, width, stride), nn.BatchNorm2d(width))
-    return BasicBlock(before, width, stride, downsample)
-
-
 def build(name: str, classes: int, channels: int) -> nn.Module:
     """A network with fresh random weights for images [N, channels, H, W].
 
@@ -69,7 +81,10 @@ def build(name: str, classes: int, channels: int) -> nn.Module:
     if name not in TORCHVISION:
         known = ", ".join([*SMALL_RESNETS, *TORCHVISION])
         raise ValueError(f"architectures: unknown architecture {name!r}; allowed: {known}")
-    network = TORCHVISION[name](weights=None, num_classes=classes)
+    # Not at the top: it takes as long to import as torch itself, which each job would pay.
+    from torchvision import models
+
+    network = models.get_model(name, weights=None, num_classes=classes)
     stem = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
     if name == "densenet121":
