@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from types import TracebackType
 
 
@@ -22,6 +23,7 @@ def start(path: str) -> None:
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         logging.critical("failed", exc_info=(kind, error, trace))
-        print(f"{kind.__name__}: {error}", file=sys.stderr)
+        words = "".join(traceback.format_exception_only(error)).split()
+        print(" ".join(words), file=sys.stderr)
 
     sys.excepthook = record

@@ -77,7 +77,7 @@ def quantize_shard(
             bits, zeros = packing.storage(weights)
             record = ModelRecord(
                 *data.accuracies(result, model),
-                calibration_digest=hashlib.sha256(chosen.astype("<i8")).hexdigest()[:16],
+                calibration_digest=hashlib.sha256(chosen.astype("<i8").tobytes()).hexdigest()[:16],
                 bits_per_weight=bits,
                 zero_fraction=zeros,
             )
