@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from tests.conftest import TINY, Workdir
 
 from ptq_privacy.attacks import lira
@@ -30,6 +31,14 @@ def test_the_plan_of_a_fresh_study(tmp_path):
         "plot_tradeoff": 1,
         "all": 1,
     }
+
+
+@pytest.mark.parametrize("config", ["config", "fashion-mnist"])
+def test_every_config_has_a_plan(tmp_path, config):
+    workdir = Workdir(tmp_path)
+    shipped = (workdir.repository / f"config/{config}.yaml").read_text()
+    workdir.write_config(yaml.safe_load(shipped))
+    assert workdir.planned()["quantize_models"] == 4 * 4 * 2
 
 
 def test_a_finished_study_has_nothing_left_to_do(finished):

@@ -26,8 +26,9 @@ pathvars:
 
 
 wildcard_constraints:
-    dataset=r"[a-z0-9][a-z0-9-]*",
-    arch=r"[a-z0-9][a-z0-9-]*",
+    # The names themselves, since a figure's file name joins two that may have hyphens.
+    dataset="|".join(STUDY.datasets),
+    arch="|".join(STUDY.architectures),
     precision=r"full|[a-z]+-w[0-9.]+(-head[0-9.]+)?",
     quantized=r"[a-z]+-w[0-9.]+(-head[0-9.]+)?",
     shard=r"\d{3}",
