@@ -144,6 +144,7 @@ def foreign_states():
     yield "a tensor less", {key: value for key, value in state.items() if key != "fc.bias"}
     yield "a tensor more", state | {"fc.scale": torch.ones(10)}
     yield "half a normalisation", {k: v for k, v in state.items() if k != "bn1.weight"}
+    yield "no normalisation, no bias", {k: v for k, v in state.items() if "bn1." not in k}
     yield "nothing", {}
 
 
@@ -151,5 +152,13 @@ def foreign_states():
     "state", [pytest.param(state, id=what) for what, state in foreign_states()]
 )
 def test_the_state_of_another_network_is_refused(state):
-    with pytest.raises(ValueError, match="the weights do not fit the architecture"):
+    with pytest.raises(ValueError, match=r"\Athe weights do not fit the architecture: [^\n]+\Z"):
         architectures.restore(architectures.build("resnet6", 10, 3), state)
+
+
+def test_a_bias_that_folding_left_lies_on_the_networks_device():
+    """The meta device stands for any other than the one that tensors are made on by default."""
+    state = {key: value.to("meta") for key, value in fold(lived_in("resnet6")).state_dict().items()}
+    network = architectures.build("resnet6", 10, 3).to("meta")
+    restored = architectures.restore(network, state)
+    assert {parameter.device.type for parameter in restored.parameters()} == {"meta"}

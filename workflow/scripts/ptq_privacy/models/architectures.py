@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 SMALL_RESNETS = {
@@ -103,13 +102,23 @@ def restore(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     Raises:
         ValueError: the state is not that of this architecture.
     """
+    folded, biased = [], 0
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.BatchNorm2d) and f"{name}.weight" not in state:
+            folded.append(name)
             network.set_submodule(name, nn.Identity())
-        elif isinstance(module, nn.Conv2d) and module.bias is None and f"{name}.bias" in state:
-            module.bias = nn.Parameter(torch.empty(module.out_channels))
+        elif isinstance(module, nn.Conv2d) and f"{name}.bias" in state:
+            biased += 1
+            if module.bias is None:
+                module.bias = nn.Parameter(module.weight.new_empty(module.out_channels))
+    if len(folded) > biased:
+        raise ValueError(
+            f"the weights do not fit the architecture: normalisations {', '.join(folded)} are "
+            f"missing, and {biased} convolutions have the bias that folding leaves"
+        )
     try:
         network.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
-        raise ValueError(f"the weights do not fit the architecture: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"the weights do not fit the architecture: {reason}") from error
     return network.eval()
