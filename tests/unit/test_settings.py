@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ptq_privacy import settings
+from ptq_privacy.data.sources import COMMON, OPTIONS, SOURCES
 from ptq_privacy.experiment import ADVERSARIES, METHODS, Study
 from ptq_privacy.ptq.settings import AdaRound, Brecq, Obc
 
@@ -220,6 +221,12 @@ def test_the_schema_names_the_librarys_methods_and_adversaries():
     methods = properties["quantization"]["properties"]["methods"]["items"]["enum"]
     adversaries = properties["attacks"]["properties"]["adversaries"]["items"]["enum"]
     assert (tuple(methods), tuple(adversaries)) == (METHODS, ADVERSARIES)
+
+
+def test_the_schema_knows_every_source_and_its_options():
+    datasets = schema()["properties"]["datasets"]["additionalProperties"]["properties"]
+    assert set(datasets["source"]["enum"]) == set(SOURCES)
+    assert set().union(*OPTIONS.values(), COMMON - {"name", "seed"}, {"training"}) == set(datasets)
 
 
 def test_the_config_s_documentation_is_what_the_schema_says():
