@@ -197,3 +197,11 @@ def test_a_training_that_fails_half_way_keeps_the_old_file(shard):
 def failing():
     yield stored(2)
     raise FloatingPointError("model 3 diverged")
+
+
+@pytest.mark.parametrize("metadata", [[], {}, {"records": 1}, {"records": {"0": {"typo": 1}}}])
+def test_metadata_of_another_make_are_refused(tmp_path, metadata):
+    path = tmp_path / "shard"
+    save_file({"a": torch.zeros(1)}, path, {checkpoints.METADATA_KEY: json.dumps(metadata)})
+    with pytest.raises(ValueError, match=str(path)):
+        checkpoints.records(path)

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ptq_privacy.experiment import METHODS, Pool, Precision, Study, levels
 
 WIDTHS = st.one_of(st.integers(1, 8).map(float), st.sampled_from([1.58, 2.32, 6.5]))

@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ptq_privacy.models import packing
 from ptq_privacy.ptq import grid
 from ptq_privacy.ptq.grid import QuantizedWeight

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -80,7 +81,7 @@ def write(
         save_file(tensors, temporary, {METADATA_KEY: json.dumps(metadata)})
 
 
-def read_metadata(path: str | Path) -> dict[str, object]:
+def read_metadata(path: str | Path) -> dict[str, Any]:
     """What a shard says of itself, without reading its weights.
 
     Raises:
@@ -88,16 +89,25 @@ def read_metadata(path: str | Path) -> dict[str, object]:
     """
     try:
         with safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {})[METADATA_KEY])
+            metadata = json.loads((file.metadata() or {})[METADATA_KEY])
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ValueError(f"{path}: not a readable checkpoint ({error}); remove it") from error
+    if not isinstance(metadata, dict):
+        raise ValueError(f"{path}: not a readable checkpoint (no metadata); remove it")
+    return metadata
 
 
 def records(path: str | Path) -> dict[int, ModelRecord]:
-    """Each model's figures by its number, from the metadata alone."""
-    stored = read_metadata(path)["records"]
-    assert isinstance(stored, dict)
-    return {int(number): ModelRecord(**figures) for number, figures in stored.items()}
+    """Each model's figures by its number, from the metadata alone.
+
+    Raises:
+        ValueError: the file is damaged or is no checkpoint; names it.
+    """
+    try:
+        stored = read_metadata(path)["records"]
+        return {int(number): ModelRecord(**figures) for number, figures in stored.items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: its records are damaged ({error}); remove it") from error
 
 
 def read(path: str | Path, identity: Identity) -> Iterator[tuple[int, dict[str, Tensor]]]:

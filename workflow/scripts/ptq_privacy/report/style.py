@@ -57,7 +57,7 @@ def colour(precision: Precision) -> str:
 
 def look(precision: Precision, precisions: Sequence[Precision]) -> dict[str, Any]:
     """Marker, line and fill of a precision among the study's; a decoupled one is hollow."""
-    if precision.method is None:
+    if precision.bits is None:
         return {"marker": "*", "linestyle": "-", "markersize": 13, "fillstyle": "full"}
     widths = sorted({p.bits for p in precisions if p.bits is not None}, reverse=True)
     place = widths.index(precision.bits)

@@ -41,7 +41,7 @@ def score_targets(
             f"{target_logits[0]} and {shadow_logits[0]} disagree about samples or members; "
             "remove the older of the two"
         )
-    phi = attacked.phi, pool.phi, pool.member, np.arange(targets)
-    columns = lira.scores(*phi, reference=lira_reference)
-    columns |= rmia.scores(*phi, gamma=rmia_gamma, a=rmia_a)
+    known = attacked.phi, pool.phi, pool.member, range(targets)
+    columns = lira.scores(*known, reference=lira_reference)
+    columns |= rmia.scores(*known, gamma=rmia_gamma, a=rmia_a)
     scores.write(output, attacked.models, attacked.label, attacked.member, columns)
