@@ -19,8 +19,8 @@ TINY = {
     "architectures": ["resnet6"],
     "pool": {"shadow_models": 4, "targets": 2, "models_per_job": 3},
     "training": {
-        "epochs": 2,
-        "batch_size": 32,
+        "epochs": 8,
+        "batch_size": 16,
         "learning_rate": 0.1,
         "flip": False,
         "crop_padding": 1,

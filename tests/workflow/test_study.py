@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from tests.conftest import TINY, Workdir
 
 from ptq_privacy.attacks import lira
 from ptq_privacy.attacks.confidence import phi
+from tests.conftest import TINY, Workdir
 
 NETWORK = "digits/resnet6"
 
@@ -185,4 +185,4 @@ def test_a_diverging_training_names_model_and_epoch(study):
     study.write_config(config)
     done = study.snakemake(f"results/tiny/{NETWORK}/full/shard-000.safetensors")
     assert done.returncode != 0
-    assert "model 0, epoch 1 of 2: the training loss is" in done.stdout + done.stderr
+    assert "model 0, epoch 1 of 8: the training loss is" in done.stdout + done.stderr
