@@ -101,7 +101,9 @@ def execute(
     if node.op == "call_function":
         return node.target(*args, **kwargs)  # type: ignore[operator]
     if node.op == "call_method":
-        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        # Channels-last activations cannot always be viewed in another shape, but can be reshaped.
+        method = "reshape" if node.target == "view" else str(node.target)
+        return getattr(args[0], method)(*args[1:], **kwargs)
     if node.op == "output":
         return args[0]
     module = modules[str(node.target)]

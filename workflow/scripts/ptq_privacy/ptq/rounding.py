@@ -46,7 +46,7 @@ class Schedule:
 
 def rectified_sigmoid(v: Tensor) -> Tensor:
     """h(V) = clip(sigmoid(V) (ζ - γ) + γ, 0, 1), eq. 23."""
-    return torch.sigmoid(v).mul_(ZETA - GAMMA).add_(GAMMA).clamp_(0, 1)
+    return (torch.sigmoid(v) * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
 
 
 def inverse_rectified_sigmoid(h: Tensor) -> Tensor:
