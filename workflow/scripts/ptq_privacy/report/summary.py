@@ -62,14 +62,14 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
 
 def _of_targets(cell: Cell, targets: int) -> dict[str, float]:
     records = [record for path in cell.checkpoints for record in checkpoints.records(path).items()]
-    chosen = [record for model, record in sorted(records) if model < targets]
-    figures = {
-        name: np.array([getattr(record, name) for record in chosen])
-        for name in ("train_accuracy", "test_accuracy", "bits_per_weight", "zero_fraction")
+    chosen = pd.DataFrame([record for model, record in sorted(records) if model < targets])
+    columns = {}
+    for name in ("train_accuracy", "test_accuracy"):
+        columns[f"{name}_mean"] = float(chosen[name].mean())
+        columns[f"{name}_std"] = float(chosen[name].std())  # NaN for a single target
+    return columns | {
+        name: float(chosen[name].mean()) for name in ("bits_per_weight", "zero_fraction")
     }
-    columns = {f"{name}_mean": float(figures[name].mean()) for name in list(figures)[:2]}
-    columns |= {f"{name}_std": float(figures[name].std()) for name in list(figures)[:2]}
-    return columns | {name: float(figures[name].mean()) for name in list(figures)[2:]}
 
 
 def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
@@ -107,31 +107,43 @@ def as_markdown(table: pd.DataFrame) -> str:
             f"{first['members']} members and {first['nonmembers']} non-members a target. "
             "In brackets the 95 % interval over targets and samples.\n"
         )
+        supported = bool(group["fpr_0.001_supported"].all())
         heads = ["precision", "bits a weight", "test accuracy %"]
         for adversary in adversaries:
-            heads += [f"TPR@0.1%FPR %, {adversary}", f"AUC, {adversary}"]
+            heads += [f"TPR@0.1%FPR %, {adversary}"] + ["pooled %"] * (not supported)
+            heads += [f"AUC, {adversary}"]
         parts.append("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads))
-        parts += [_row(rows, adversaries) for _, rows in group.groupby("precision", sort=False)]
-        if not group["fpr_0.001_supported"].all():
+        parts += [
+            _row(rows, adversaries, pooled=not supported)
+            for _, rows in group.groupby("precision", sort=False)
+        ]
+        if not supported:
             parts.append(
                 f"\n{first['nonmembers']} non-members cannot resolve an FPR of 0.1 % a target: the "
-                "TPR is that at the largest FPR not above it, zero false positives."
+                "TPR is that at the largest FPR not above it, zero false positives. The pooled one "
+                "is read off a single ROC over all targets' scores, which can."
             )
         parts.append("")
     return "\n".join(parts)
 
 
-def _row(rows: pd.DataFrame, adversaries: Sequence[str]) -> str:
+def _row(rows: pd.DataFrame, adversaries: Sequence[str], pooled: bool) -> str:
     any_row = rows.iloc[0]
     cells = [
         style.name(Precision.parse(any_row["precision"])),
         f"{any_row['bits_per_weight']:.2f}",
-        f"{100 * any_row['test_accuracy_mean']:.2f} ± {100 * any_row['test_accuracy_std']:.2f}",
+        _with_deviation(any_row["test_accuracy_mean"], any_row["test_accuracy_std"]),
     ]
     for adversary in adversaries:
         own = rows[rows["adversary"] == adversary]
         row = own.iloc[0] if len(own) else any_row  # at full precision the adversaries are one
         tpr = [100 * row[f"{TPR}_{part}"] for part in ("mean", "low", "high")]
         cells.append(f"{tpr[0]:.2f} [{tpr[1]:.2f}, {tpr[2]:.2f}]")
+        cells += [f"{100 * row[f'{TPR}_pooled']:.2f}"] * pooled
         cells.append(f"{row['auc_mean']:.3f}")
     return "| " + " | ".join(cells) + " |"
+
+
+def _with_deviation(mean: float, deviation: float) -> str:
+    """In per cent; a single target has no deviation."""
+    return f"{100 * mean:.2f}" + ("" if np.isnan(deviation) else f" ± {100 * deviation:.2f}")
