@@ -105,6 +105,8 @@ def test_sampled_positions_are_the_same_in_both_streams_and_follow_the_seed() ->
 
     assert torch.equal(moments(0), moments(0))
     assert not torch.equal(moments(0), moments(1))
+    (one,) = Walk(network, None, calibration, positions=1).each_layer()  # none in some chunk
+    assert torch.linalg.matrix_rank(one.second[0]) == 1
     (everything,) = Walk(network, None, calibration, positions=10**6).each_layer()
     assert (moments(0) - everything.second).abs().max() < 0.3
 

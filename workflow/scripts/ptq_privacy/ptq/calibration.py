@@ -22,6 +22,9 @@ from ptq_privacy.ptq.settings import POSITIONS
 
 CHUNK = 128  # images at a time: their activations stay in a CPU's cache
 
+Positions = tuple[Tensor, ...]
+"""Index into the leading dimensions of channels-last outputs: one int64 tensor a dimension."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -153,9 +156,9 @@ class Walk:
         inputs = self.quantized.values(node.all_input_nodes[0])
         sums: list[Tensor] = [torch.zeros(())] * 4
         count = 0
-        for x, y, chosen in zip(inputs, outputs, self._positions(layer, outputs), strict=True):
-            x, y = patches(layer, x, y.shape, chosen), targets(layer, y, chosen)
-            count += len(chosen)
+        for x, y, at in zip(inputs, outputs, self._positions(layer, outputs), strict=True):
+            x, y = patches(layer, x, at), targets(layer, y, at)
+            count += len(at[0])
             terms = (x.mT @ x, y.mT @ x, x.sum(1), y.sum(1))
             sums = [total.to(x.device) + term for total, term in zip(sums, terms, strict=True)]
         second, cross, input_mean, output_mean = (total / count for total in sums)
@@ -172,18 +175,20 @@ class Walk:
             output_mean=output_mean,
         )
 
-    def _positions(self, layer: WeightLayer, outputs: list[Tensor]) -> list[Tensor]:
+    def _positions(self, layer: WeightLayer, outputs: list[Tensor]) -> list[Positions]:
         """For each chunk, the chosen positions among its images and pixels, in ascending order."""
-        sizes = [y.numel() // len(layer.weight) for y in outputs]
+        shapes = [_channels_last(layer, y).shape[:-1] for y in outputs]
+        sizes = [shape.numel() for shape in shapes]
         total = sum(sizes)
         chosen = torch.arange(total)
         if total > self.positions:
             chosen = torch.randperm(total, generator=self.generator)[: self.positions].sort().values
         ends = torch.tensor(sizes).cumsum(0)
         split = chosen.tensor_split(torch.searchsorted(chosen, ends[:-1]))
+        starts = (ends - torch.tensor(sizes)).to(outputs[0].device)
         return [
-            (part - end + size).to(y.device)
-            for part, end, size, y in zip(split, ends.tolist(), sizes, outputs, strict=True)
+            torch.unravel_index(part.to(starts.device) - start, shape)
+            for part, start, shape in zip(split, starts, shapes, strict=True)
         ]
 
 
@@ -201,8 +206,8 @@ def unfold_weight(layer: WeightLayer) -> Tensor:
     return weight.view(_groups(layer), -1, weight[0].numel())
 
 
-def patches(layer: WeightLayer, x: Tensor, out: torch.Size, chosen: Tensor) -> Tensor:
-    """A layer's inputs at chosen positions of its output: [groups, positions, d].
+def patches(layer: WeightLayer, x: Tensor, at: Positions) -> Tensor:
+    """A layer's inputs at some positions of its output: [groups, positions, d].
 
     Unlike the unfolded weight, d is in (kh, kw, channel) order: so a patch of a channels-last image
     is a few runs of memory, and only the small second moment needs reordering.
@@ -210,33 +215,29 @@ def patches(layer: WeightLayer, x: Tensor, out: torch.Size, chosen: Tensor) -> T
     Args:
         layer: a Conv2d or a Linear.
         x: its input, [n, C, H, W] or [..., C].
-        out: the shape of its output.
-        chosen: int64 [positions], numbers of positions: image, row, column (or the leading
-            dimensions of a Linear's output) counted in that order.
+        at: image, row and column of each position (of a Linear's output, its leading indices).
     """
-    if isinstance(layer, nn.Conv2d):
-        (kh, kw), (sh, sw), (dh, dw) = layer.kernel_size, layer.stride, layer.dilation
-        x = F.pad(
-            x,
-            layer._reversed_padding_repeated_twice,  # in pixels even where padding is "same"
-            mode="constant" if layer.padding_mode == "zeros" else layer.padding_mode,
-        )
-        x = x.unfold(2, (kh - 1) * dh + 1, sh)[..., ::dh].unfold(3, (kw - 1) * dw + 1, sw)
-        x = x[..., ::dw].permute(0, 2, 3, 4, 5, 1)  # [n, oh, ow, kh, kw, C]
-        index = torch.unravel_index(chosen, (out[0], *out[2:]))
-        x = x[index].reshape(len(chosen), kh * kw, layer.groups, -1)
-        return x.permute(2, 0, 1, 3).reshape(layer.groups, len(chosen), -1)
-    return x[torch.unravel_index(chosen, out[:-1])][None]
+    if isinstance(layer, nn.Linear):
+        return x[at][None]
+    (kh, kw), (sh, sw), (dh, dw) = layer.kernel_size, layer.stride, layer.dilation
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    x = F.pad(x, layer._reversed_padding_repeated_twice, mode)  # in pixels even for "same"
+    x = x.unfold(2, (kh - 1) * dh + 1, sh)[..., ::dh].unfold(3, (kw - 1) * dw + 1, sw)[..., ::dw]
+    x = x.permute(0, 2, 3, 4, 5, 1)[at]  # [positions, kh, kw, C]
+    x = x.flatten(1, 2).unflatten(2, (layer.groups, -1))  # [positions, kh kw, groups, C / groups]
+    return x.permute(2, 0, 1, 3).flatten(2)
 
 
-def targets(layer: WeightLayer, y: Tensor, chosen: Tensor) -> Tensor:
-    """A layer's outputs at chosen positions, without its bias: [groups, positions, out]."""
-    if isinstance(layer, nn.Conv2d):
-        y = y.permute(0, 2, 3, 1)
-    y = y[torch.unravel_index(chosen, y.shape[:-1])]
+def targets(layer: WeightLayer, y: Tensor, at: Positions) -> Tensor:
+    """A layer's outputs at some positions, without its bias: [groups, positions, out]."""
+    y = _channels_last(layer, y)[at]
     if layer.bias is not None:
         y = y - layer.bias
-    return y.view(len(chosen), _groups(layer), -1).transpose(0, 1)
+    return y.unflatten(1, (_groups(layer), -1)).transpose(0, 1)
+
+
+def _channels_last(layer: WeightLayer, y: Tensor) -> Tensor:
+    return y.permute(0, 2, 3, 1) if isinstance(layer, nn.Conv2d) else y
 
 
 def _groups(layer: WeightLayer) -> int:

@@ -1,0 +1,248 @@
+"""Blocks found from module structure, their reconstruction, and the Fisher diagonal."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import densenet121, resnet18, resnet50
+
+from ptq_privacy.ptq import brecq
+from ptq_privacy.ptq.batchnorm import fold
+from ptq_privacy.ptq.brecq import find_blocks, fisher_diagonals
+from ptq_privacy.ptq.calibration import Walk, set_weight
+from ptq_privacy.ptq.graph import evaluation_copy
+from ptq_privacy.ptq.grid import QuantizedWeight, nearest, search
+from ptq_privacy.ptq.rounding import Schedule
+
+SHORT = Schedule(iterations=60, learning_rate=0.1, batch=16)
+
+
+class Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.conv2(F.relu(self.conv1(x))) + x)
+
+
+class Fork(nn.Module):
+    """Two outputs: no block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = nn.Conv2d(4, 4, 1)
+        self.right = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.left(x), self.right(x)
+
+
+class Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(inplace=True))
+        self.body = nn.ModuleList([Residual(4), Residual(4)])
+        self.fork = Fork()
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.body:
+            x = block(x)
+        left, right = self.fork(x)
+        return self.head((left.tanh() * right).mean((2, 3)))
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return evaluation_copy(Network())
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(150, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+
+
+def rounded(walk: Walk, levels: int = 3):
+    def start(node) -> QuantizedWeight:
+        weight = walk.full.modules[walk.layers[node]].weight.flatten(1)
+        grid = search(weight, levels)
+        return QuantizedWeight(nearest(weight, grid), grid)
+
+    return start
+
+
+def test_blocks_are_modules_outside_containers_with_the_activation_that_follows(network, images):
+    blocks = find_blocks(Walk(network, None, images))
+    assert [block.name for block in blocks] == [
+        "stem.0",
+        "body.0",
+        "body.1",
+        "fork.left",
+        "fork.right",
+        "head",
+    ]
+    assert [len(block.layers) for block in blocks] == [1, 2, 2, 1, 1, 1]
+    outputs = [str(block.output.target) for block in blocks]
+    assert outputs[0] == "stem.1"
+    assert "relu" in outputs[1]
+    assert outputs[3:] == ["tanh", "fork.right", "head"]
+    assert [value.name for value in blocks[2].inputs] == [blocks[1].output.name]
+
+
+def test_blocks_of_single_layers_are_adarounds(network, images):
+    walk = Walk(network, None, images)
+    blocks = find_blocks(walk, single_layers=True)
+    assert [block.name for block in blocks] == list(walk.layers.values())
+    assert blocks[1].output.op == "call_function"  # the relu inside the residual block
+    assert blocks[2].output.target == "body.0.conv2"  # whose activation comes after a sum
+
+
+@pytest.mark.parametrize(
+    ("build", "count", "some"),
+    [
+        (resnet18, 1 + 8 + 1, ["conv1", "layer1.0", "layer4.1", "fc"]),
+        (resnet50, 1 + 16 + 1, ["conv1", "layer1.0", "layer3.5", "fc"]),
+        (
+            densenet121,
+            1 + 58 + 3 + 1,
+            ["features.conv0", "features.denseblock4.denselayer16", "features.transition3.conv"],
+        ),
+    ],
+)
+def test_blocks_of_torchvisions_networks(build, count, some):
+    walk = Walk(fold(build()), None, torch.zeros(1, 3, 8, 8))
+    blocks = find_blocks(walk)
+    names = [block.name for block in blocks]
+    assert len(names) == count
+    assert set(some) <= set(names)
+    layers = [layer for block in blocks for layer in block.layers]
+    assert layers == list(walk.layers)
+    assert blocks[0].output.name == ("features_relu0" if "features.conv0" in names else "relu")
+
+
+def block_error(full: nn.Module, quantized: nn.Module, images: Tensor, name: str) -> float:
+    """Squared error of one block's output after its activation, both networks run as they are."""
+    walk = Walk(full, quantized, images)
+    (output,) = (block.output for block in find_blocks(walk) if block.name == name)
+    for node in walk.nodes:
+        walk.run(node)
+        if node is output:
+            pairs = zip(walk.full.values(node), walk.quantized.values(node), strict=True)
+            return sum(float((a - b).square().sum()) for a, b in pairs)
+    raise AssertionError(name)
+
+
+def reconstructed(network: nn.Module, images: Tensor, schedule: Schedule, **options):
+    walk = Walk(network, evaluation_copy(network), images, seed=0)
+    layers = brecq.quantize(
+        walk, find_blocks(walk), rounded(walk), brecq.MARGIN, schedule, **options
+    )
+    return walk.quantized.network, layers
+
+
+def test_reconstruction_lowers_the_errors_of_blocks_by_rounding_up_or_down(network, images):
+    baseline = evaluation_copy(network)
+    walk = Walk(network, None, images)
+    for node, name in walk.layers.items():
+        set_weight(baseline, name, rounded(walk)(node))
+    learned, layers = reconstructed(network, images, SHORT)
+
+    assert list(layers) == list(walk.layers.values())
+    for name in ("body.0", "body.1", "head"):
+        assert block_error(network, learned, images, name) < block_error(
+            network, baseline, images, name
+        )
+    for name, layer in layers.items():
+        weight = network.get_submodule(name).weight.flatten(1)
+        distance = layer.codes - (
+            weight / layer.grid.scale[:, None] + layer.grid.zero_point[:, None]
+        )
+        inside = (layer.codes > 0) & (layer.codes < layer.grid.levels - 1)
+        assert (distance.abs()[inside] < 1).all()  # floor or ceil, nothing else
+
+
+def test_a_block_whose_error_did_not_fall_keeps_its_codes(network, images):
+    walk = Walk(network, evaluation_copy(network), images)
+    start = rounded(walk)
+    wild = Schedule(iterations=1, learning_rate=100.0, batch=1, penalty=0.0)
+    before = [start(node).codes for node in walk.layers]
+    learned, _ = reconstructed(network, images, wild)
+    baseline = evaluation_copy(network)
+    for (node, name), codes in zip(walk.layers.items(), before, strict=True):
+        set_weight(baseline, name, QuantizedWeight(codes, start(node).grid))
+    errors = [block_error(network, n, images, "stem.0") for n in (learned, baseline)]
+    assert errors[0] <= errors[1]
+
+
+def test_the_quantized_stream_ends_at_the_returned_networks_output(network, images):
+    walk = Walk(network, evaluation_copy(network), images, seed=0)
+    walk.free = lambda node: None
+    brecq.quantize(walk, find_blocks(walk), rounded(walk), brecq.MARGIN, SHORT)
+    outputs = torch.cat(walk.quantized.values(walk.nodes[-1]))
+    torch.testing.assert_close(outputs, walk.quantized.network(images))
+
+
+def test_a_block_that_takes_more_than_activations_is_named(images):
+    class Sized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(36, 3)
+
+        def forward(self, x: Tensor, count: int) -> Tensor:
+            return self.layer(x.reshape(count, -1))
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Sized()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x, x.size(0))
+
+    with pytest.raises(ValueError, match="block 'inner': it takes 'size'"):
+        reconstructed(evaluation_copy(Outer()), images, SHORT)
+
+
+def test_fisher_diagonal_of_the_logits_is_that_of_some_drawn_label(network, images):
+    walk = Walk(network, None, images, seed=0)
+    diagonals = fisher_diagonals(walk, find_blocks(walk))
+    probabilities = network(images).softmax(1)
+    candidates = (torch.eye(5)[None] - probabilities[:, None]).square()  # [n, label, class]
+    scale = candidates.gather(
+        1, _closest(diagonals["head"], candidates)[:, None, None].expand(-1, 1, 5)
+    )
+    torch.testing.assert_close(diagonals["head"], scale[:, 0] / scale.mean())
+    labels = _closest(diagonals["head"], candidates)
+    assert len(labels.unique()) > 1
+
+    # The same draw's gradient at a block's output, computed by splitting the network there.
+    x = network.body[1](network.body[0](network.stem(images))).requires_grad_()
+    left, right = network.fork(x)
+    logits = network.head((left.tanh() * right).mean((2, 3)))
+    (gradient,) = torch.autograd.grad(F.cross_entropy(logits, labels, reduction="sum"), x)
+    square = gradient.square()
+    torch.testing.assert_close(diagonals["body.1"], square / square.mean(), atol=1e-4, rtol=1e-3)
+
+
+def _closest(diagonal: Tensor, candidates: Tensor) -> Tensor:
+    """The label whose squared gradients are proportional to each image's diagonal: [n]."""
+    return F.cosine_similarity(candidates, diagonal[:, None], dim=2).argmax(1)
+
+
+def test_fisher_weighting_is_part_of_the_error_that_decides(network, images):
+    walk = Walk(network, evaluation_copy(network), images, seed=0)
+    blocks = find_blocks(walk)
+    diagonals = fisher_diagonals(walk, blocks)
+    ones = {name: torch.ones_like(diagonal) for name, diagonal in diagonals.items()}
+    nothing = {name: torch.zeros_like(diagonal) for name, diagonal in diagonals.items()}
+    plain, _ = reconstructed(network, images, SHORT)
+    same, _ = reconstructed(network, images, SHORT, importance=ones)
+    _, layers = reconstructed(network, images, SHORT, importance=nothing)
+    assert torch.equal(plain(images), same(images))
+    start = rounded(walk)
+    for node, name in walk.layers.items():  # no error falls below zero, so nothing may change
+        assert torch.equal(layers[name].codes, start(node).codes)

@@ -1,0 +1,285 @@
+"""The front door on a network trained on real digits, and on the shapes of the study's networks."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torchvision.models import DenseNet
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet, conv1x1
+
+from ptq_privacy.experiment import METHODS, Precision
+from ptq_privacy.ptq import quantize
+from ptq_privacy.ptq.batchnorm import fold, reestimate
+from ptq_privacy.ptq.calibration import Walk, set_weight
+from ptq_privacy.ptq.grid import dequantize
+from ptq_privacy.ptq.settings import AdaRound, Brecq, Obc, Settings
+
+LEARNING = [method for method in METHODS if method != "nearest"]
+FAST = Settings(adaround=AdaRound(iterations=20), brecq=Brecq(iterations=10))
+
+
+class SmallResNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(8)
+        downsample = nn.Sequential(conv1x1(8, 16, 2), nn.BatchNorm2d(16))
+        self.stages = nn.Sequential(BasicBlock(8, 8), BasicBlock(8, 16, 2, downsample))
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.stages(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Training and test images [n, 1, 8, 8] and their labels, both halves in random order."""
+    images, labels = load_digits(return_X_y=True)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    x = (torch.tensor(images, dtype=torch.float32).view(-1, 1, 8, 8)[order] - 4.9) / 6
+    y = torch.tensor(labels)[order]
+    return x[:1000], y[:1000], x[1000:], y[1000:]
+
+
+@pytest.fixture(scope="session")
+def network(digits) -> nn.Module:
+    torch.manual_seed(0)
+    model = SmallResNet()
+    images, labels, *_ = digits
+    optimiser = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.1, total_steps=160)
+    for _ in range(160):
+        batch = torch.randint(len(images), (64,))
+        optimiser.zero_grad()
+        F.cross_entropy(model(images[batch]), labels[batch]).backward()
+        optimiser.step()
+        schedule.step()
+    return model.eval()
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    return float((model(images).argmax(1) == labels).float().mean())
+
+
+@torch.no_grad()
+def divergence(full: nn.Module, model: nn.Module, images: Tensor) -> float:
+    """Kullback-Leibler divergence of a model's predictions from the full-precision ones."""
+    expected, got = (m(images).log_softmax(1) for m in (full, model))
+    return float(F.kl_div(got, expected, log_target=True, reduction="batchmean"))
+
+
+@pytest.fixture(scope="session")
+def ternary(digits, network):
+    """Every method's result at three levels: the quantized network and its codes."""
+    precisions = {method: Precision(method, 1.58) for method in METHODS}
+    return {m: quantize(network, digits[0][:512], p, seed=1) for m, p in precisions.items()}
+
+
+@pytest.mark.parametrize("method", LEARNING)
+def test_methods_beat_nearest_rounding_at_three_levels(method, digits, network, ternary):
+    _, _, images, labels = digits
+    assert accuracy(network, images, labels) > 0.9
+    nearest, learned = ternary["nearest"][0], ternary[method][0]
+    assert accuracy(learned, images, labels) > accuracy(nearest, images, labels) + 0.1
+    assert divergence(network, learned, images) < 0.5 * divergence(network, nearest, images)
+
+
+def layer_errors(full: nn.Module, codes, images: Tensor) -> dict[str, float]:
+    """Squared error of each layer's output, given quantized weights in it and all before it."""
+    quantized = copy.deepcopy(full)
+    walk = Walk(full, quantized, images, positions=10**9)
+    errors = {}
+    for moments in walk.each_layer():
+        layer = codes[f"{moments.name}.weight"]
+        weight = dequantize(layer.codes, layer.grid)
+        second, cross = moments.second[0], moments.cross[0]
+        errors[moments.name] = float((weight * (weight @ second - 2 * cross)).sum())
+        set_weight(quantized, moments.name, layer)
+    return errors
+
+
+def test_adaround_beats_nearest_rounding_on_each_layers_own_objective(digits, network, ternary):
+    images = digits[0][:512]
+    full = fold(network)
+    walk = Walk(full, copy.deepcopy(full), images, positions=10**9)
+    _, codes = ternary["adaround"]
+    errors = layer_errors(full, codes, images)
+    _, rounded = quantize(full, images, Precision("nearest", 1.58), seed=0)
+    for moments in walk.each_layer():
+        name = moments.name
+        nearest = rounded[f"{name}.weight"]
+        weight = dequantize(nearest.codes, nearest.grid)
+        own = (weight * (weight @ moments.second[0] - 2 * moments.cross[0])).sum()
+        assert errors[name] <= float(own) + 1e-6
+        walk.set_weight(name, codes[f"{name}.weight"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_weights_are_the_codes_bit_for_bit_on_few_levels(method, network, ternary):
+    model, codes = ternary[method]
+    assert not model.training
+    names = [n for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert sorted(codes) == sorted(f"{name}.weight" for name in names)
+    for name, layer in codes.items():
+        weight = model.get_parameter(name)
+        assert weight.dtype == torch.float32
+        assert weight.is_contiguous()
+        assert torch.equal(weight, dequantize(layer.codes, layer.grid).view_as(weight))
+        assert layer.codes.max() <= layer.grid.levels - 1 == 2
+        assert all(len(row.unique()) <= 3 for row in weight.flatten(1))
+
+
+def test_which_methods_fold_and_which_keep_batch_normalisation(ternary, network):
+    def norms(model: nn.Module) -> int:
+        return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+    kept = {method: norms(model) for method, (model, _) in ternary.items()}
+    assert kept["nearest"] == kept["obc"] == norms(network) == 6
+    assert kept["adaround"] == kept["brecq"] == 0
+    same = torch.equal(ternary["nearest"][0].bn1.running_mean, network.bn1.running_mean)
+    moved = torch.equal(
+        ternary["obc"][0].stages[0].bn2.running_mean, network.stages[0].bn2.running_mean
+    )
+    assert same
+    assert not moved
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_seed_gives_the_same_bits_and_leaves_the_model_alone(method, digits, network):
+    before = copy.deepcopy(network.state_dict())
+    precision = Precision(method, 2.0)
+    settings = Settings(
+        AdaRound(iterations=20), Brecq(iterations=10, fisher=True), Obc(), positions=500
+    )
+    first, second, other = (
+        quantize(network, digits[0][:64], precision, seed, settings)[0] for seed in (3, 3, 4)
+    )
+    assert first.state_dict().keys() == second.state_dict().keys()
+    for key, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[key])
+    pairs = zip(first.state_dict().values(), other.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs) == (method == "nearest")
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("method", ["adaround", "brecq"])
+def test_the_published_procedures_run_and_beat_nearest_rounding(method, digits, network, ternary):
+    settings = Settings(
+        adaround=AdaRound("reference", iterations=60, learning_rate=0.03),
+        brecq=Brecq("reference", iterations=60, learning_rate=0.03),
+    )
+    images = digits[2]
+    model, _ = quantize(network, digits[0][:256], Precision(method, 1.58), 0, settings)
+    assert divergence(network, model, images) < divergence(network, ternary["nearest"][0], images)
+
+
+def test_at_eight_bits_both_streams_have_the_same_moments(digits, network):
+    images = digits[0][:256]
+    full = fold(network)
+    for method in ("adaround", "nearest"):
+        model, _ = quantize(full, images, Precision(method, 8.0), seed=0)
+        pairs = zip(
+            Walk(full, None, images).each_layer(),
+            Walk(model, None, images).each_layer(),
+            strict=True,
+        )
+        for a, b in pairs:
+            assert (a.second - b.second).norm() < 0.03 * a.second.norm()
+            assert (a.cross - b.cross).norm() < 0.03 * a.cross.norm()
+
+
+def test_head_bits_are_the_last_linear_layers_alone(digits, network):
+    _, codes = quantize(network, digits[0][:64], Precision.parse("obc-w1.58-head8"), seed=0)
+    levels = {name: layer.grid.levels for name, layer in codes.items()}
+    assert levels.pop("fc.weight") == 256
+    assert set(levels.values()) == {3}
+
+
+def test_bad_input_is_named(digits, network):
+    images = digits[0][:64]
+    recipe = Precision("brecq", 4.0)
+    with pytest.raises(ValueError, match="'full' is not a quantization recipe"):
+        quantize(network, images, Precision(), seed=0)
+    with pytest.raises(ValueError, match="calibration: expected floating-point images"):
+        quantize(network, images.to(torch.uint8), recipe, seed=0)
+    with pytest.raises(ValueError, match="calibration: images have values that are not finite"):
+        quantize(network, torch.full_like(images, torch.nan), recipe, seed=0)
+    with pytest.raises(ValueError, match=r"8 images are fewer than one minibatch, brecq.batch: 16"):
+        quantize(network, images[:8], recipe, seed=0)
+    with pytest.raises(ValueError, match="no Linear layer as its head"):
+        quantize(nn.Sequential(network.conv1), images, Precision("nearest", 2.0, 8.0), seed=0)
+    broken = copy.deepcopy(network)
+    broken.stages[1].conv1.weight.data[0] = torch.nan
+    with pytest.raises(ValueError, match=r"layer 'stages.1.conv1': its weight has values"):
+        quantize(broken, images, recipe, seed=0)
+    broken = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ConvTranspose2d(2, 2, 2))
+    with pytest.raises(ValueError, match="layer '1': ConvTranspose2d cannot be quantized"):
+        quantize(broken, images, recipe, seed=0)
+    with pytest.raises(ValueError, match=r"adaround.solver: unknown 'exact'; allowed: moments"):
+        AdaRound(solver="exact")
+
+
+class Mixed(nn.Module):
+    """Groups, a depthwise convolution, dilation, strides, dead inputs and Linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grouped = nn.Conv2d(4, 8, 3, padding=1, groups=2)
+        self.depthwise = nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=8, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.pointwise = nn.Conv2d(12, 6, 1, stride=2)
+        self.tokens = nn.Linear(6, 6)
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = torch.cat([images, torch.zeros_like(images), images, images[:, :1] * 0], 1)[:, :4]
+        x = F.relu(self.grouped(x))
+        x = torch.cat([x, F.relu(self.norm(self.depthwise(x)))[:, :4]], 1)
+        x = self.pointwise(x).flatten(2).transpose(1, 2)  # [N, positions, 6]
+        return self.fc(F.relu(self.tokens(x)).mean(1))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_groups_dead_inputs_and_sequences(method):
+    torch.manual_seed(0)
+    images = torch.randn(32, 1, 8, 8)
+    model = reestimate(Mixed(), images)
+    result, codes = quantize(model, images, Precision(method, 8.0), 0, FAST)
+    assert torch.isfinite(result(images)).all()
+    assert codes["depthwise.weight"].codes.shape == (8, 9)
+    expected = model(images)
+    assert (result(images) - expected).norm() < 0.5 * (expected - expected.mean(0)).norm()
+
+
+class Narrow(ResNet):
+    """A torchvision ResNet with a sixteenth of the channels after the stem, and a shortcut more."""
+
+    def __init__(self, block, layers: list[int]) -> None:
+        super().__init__(block, layers, num_classes=10)
+        self.fc = nn.Linear(32 * block.expansion, 10)
+
+    def _make_layer(self, block, planes: int, *arguments, **options) -> nn.Sequential:
+        return super()._make_layer(block, planes // 16, *arguments, **options)
+
+
+STUDIED = {
+    "resnet18": lambda: Narrow(BasicBlock, [2, 2, 2, 2]),
+    "resnet50": lambda: Narrow(Bottleneck, [3, 4, 6, 3]),
+    "densenet121": lambda: DenseNet(4, (6, 12, 24, 16), 8, bn_size=2, num_classes=10),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", STUDIED)
+def test_the_studys_networks_pass_at_three_levels(name, method):
+    torch.manual_seed(0)
+    model = STUDIED[name]().eval()
+    images = torch.randn(16, 3, 32, 32)
+    result, codes = quantize(model, images, Precision(method, 1.58), 0, FAST)
+    assert len(codes) == {"resnet18": 22, "resnet50": 54, "densenet121": 121}[name]
+    assert all(layer.grid.levels == 3 for layer in codes.values())
+    assert torch.isfinite(result(images)).all()
