@@ -29,6 +29,7 @@ rule summarize:
         code=code("summarize"),
         settings={
             "cells": CELLS,
+            "headline": config["attacks"]["headline"],
             "targets": STUDY.pool.targets,
             "shadow_models": STUDY.pool.shadow_models,
         },
@@ -64,7 +65,8 @@ rule plot_roc:
     params:
         code=code("plot_roc"),
         precisions=[str(precision) for precision in STUDY.precisions],
-        title="{dataset}, {arch}: LiRA online, {adversary} shadow models",
+        attack=config["attacks"]["headline"],
+        title="{dataset}, {arch}, {adversary} shadow models",
     message:
         "Drawing the ROC of {wildcards.arch} on {wildcards.dataset} ({wildcards.adversary})."
     script:
@@ -96,6 +98,7 @@ rule plot_tradeoff:
         runtime=30,
     params:
         code=code("plot_tradeoff"),
+        attack=config["attacks"]["headline"],
     message:
         "Drawing leakage against accuracy of {wildcards.arch} on {wildcards.dataset}."
     script:

@@ -8,5 +8,6 @@ tradeoff.plot(
     pd.read_parquet(snakemake.input.summary),
     snakemake.wildcards.dataset,
     snakemake.wildcards.arch,
+    snakemake.params.attack,
     [snakemake.output.svg, snakemake.output.png],
 )

@@ -13,4 +13,4 @@ cells = [
     for place, cell in enumerate(settings["cells"])
 ]
 table = summary.summarize(cells, settings["targets"], settings["shadow_models"])
-summary.write(table, snakemake.output.parquet, snakemake.output.csv, snakemake.output.markdown)
+summary.write(table, settings["headline"], **dict(snakemake.output.items()))

@@ -12,25 +12,27 @@ from matplotlib.lines import Line2D
 from ptq_privacy.attacks import metrics, scores
 from ptq_privacy.experiment import Precision
 from ptq_privacy.report import style
-from ptq_privacy.report.summary import HEADLINE
 
 LOWEST = 1e-5
 POINTS = 2000
 """A line with more vertices than the figure has pixels only makes the file larger."""
 
 
-def plot(scored: Mapping[str, str | Path], title: str, paths: Sequence[str | Path]) -> None:
+def plot(
+    scored: Mapping[str, str | Path], attack: str, title: str, paths: Sequence[str | Path]
+) -> None:
     """Draw one line a precision, over all targets pooled, and the diagonal of chance.
 
     Args:
         scored: the scores file of each precision.
+        attack: whose scores are drawn.
     """
     precisions = [Precision.parse(text) for text in scored]
     methods = list(dict.fromkeys(p.method for p in precisions if p.method is not None))
     figure, axes = plt.subplots(
         1, len(methods), figsize=(3.1 * len(methods), 3.5), sharey=True, squeeze=False
     )
-    curves = {precision: _curve(scored[str(precision)]) for precision in precisions}
+    curves = {precision: _curve(scored[str(precision)], attack) for precision in precisions}
     lowest = min(fpr[fpr > 0].min() for fpr, _ in curves.values())
     with style.saved(figure, paths):
         for axis, method in zip(axes[0], methods, strict=True):
@@ -49,17 +51,17 @@ def plot(scored: Mapping[str, str | Path], title: str, paths: Sequence[str | Pat
             name = style.name(Precision(method, 4.0)).removesuffix(" 4 bits")
             axis.set_title(name, loc="left", color=style.COLOURS[method])
         axes[0, 0].set_ylabel("true positive rate")
-        figure.suptitle(title, x=0.01, ha="left")
+        figure.suptitle(f"{title}: {style.ATTACKS[attack]}", x=0.01, ha="left")
         figure.legend(
             handles=_legend(precisions), loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8
         )
         figure.tight_layout()
 
 
-def _curve(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def _curve(path: str | Path, attack: str) -> tuple[np.ndarray, np.ndarray]:
     """The pooled ROC, thinned to what a figure can show; its jumps are kept."""
     scored = scores.read(path)
-    fpr, tpr = metrics.roc(scored.member.ravel(), scored.attacks[HEADLINE].ravel())
+    fpr, tpr = metrics.roc(scored.member.ravel(), scored.attacks[attack].ravel())
     positive = np.flatnonzero(fpr > 0)
     wanted = np.geomspace(fpr[positive[0]], 1, POINTS)
     kept = np.unique(np.searchsorted(fpr, wanted, side="right") - 1)

@@ -21,6 +21,15 @@ from ptq_privacy.experiment import METHODS, Precision
 
 COLOURS = dict(zip(METHODS, ("#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=False))
 FULL_COLOUR = "#000000"
+ATTACKS = {
+    "lira_online": "LiRA online",
+    "lira_online_fixed": "LiRA online (fixed variance)",
+    "lira_offline": "LiRA offline",
+    "lira_offline_fixed": "LiRA offline (fixed variance)",
+    "global_threshold": "global threshold",
+    "rmia_online": "RMIA online",
+    "rmia_offline": "RMIA offline",
+}
 MARKERS = ("o", "s", "^", "v", "D", "P", "X")
 LINES: tuple[Any, ...] = ("-", "--", (0, (1, 1)), "-.", (0, (5, 1, 1, 1, 1, 1)))
 

@@ -15,9 +15,6 @@ from ptq_privacy.experiment import Precision
 from ptq_privacy.models import checkpoints
 from ptq_privacy.report import style
 
-HEADLINE = "lira_online"
-"""The attack that the Markdown table and the figures show; the paper's main one."""
-
 TPR = "tpr_at_fpr_0.001"
 
 
@@ -83,28 +80,30 @@ def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def write(table: pd.DataFrame, parquet: str | Path, csv: str | Path, markdown: str | Path) -> None:
-    """Write the whole table as parquet and CSV, and what matters most of it as Markdown."""
+def write(
+    table: pd.DataFrame, headline: str, parquet: str | Path, csv: str | Path, markdown: str | Path
+) -> None:
+    """Write the whole table as parquet and CSV, and its headline attack as Markdown."""
     with replacing(parquet) as temporary:
         table.to_parquet(temporary, index=False)
     with replacing(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     with replacing(markdown) as temporary:
-        temporary.write_text(as_markdown(table))
+        temporary.write_text(as_markdown(table, headline))
 
 
-def as_markdown(table: pd.DataFrame) -> str:
+def as_markdown(table: pd.DataFrame, attack: str) -> str:
     """One table a (data set, architecture): precisions down, the two adversaries across."""
     parts = []
-    for (dataset, arch), group in table[table["attack"] == HEADLINE].groupby(
+    for (dataset, arch), group in table[table["attack"] == attack].groupby(
         ["dataset", "arch"], sort=False
     ):
         adversaries = list(group["adversary"].unique())
         first = group.iloc[0]
         parts.append(
             f"## {dataset}, {arch}\n\n"
-            f"LiRA online, {first['targets']} targets, {first['shadow_models']} shadow models, "
-            f"{first['members']} members and {first['nonmembers']} non-members a target. "
+            f"{style.ATTACKS[attack]}, {first['targets']} targets, {first['shadow_models']} shadow "
+            f"models, {first['members']} members and {first['nonmembers']} non-members a target. "
             "In brackets the 95 % interval over targets and samples.\n"
         )
         supported = bool(group["fpr_0.001_supported"].all())

@@ -12,16 +12,18 @@ from matplotlib.lines import Line2D
 
 from ptq_privacy.experiment import Precision
 from ptq_privacy.report import style
-from ptq_privacy.report.summary import HEADLINE, TPR
+from ptq_privacy.report.summary import TPR
 
 
-def plot(table: pd.DataFrame, dataset: str, arch: str, paths: Sequence[str | Path]) -> None:
-    """Test accuracy against TPR@0.1%FPR of LiRA online, a panel an adversary.
+def plot(
+    table: pd.DataFrame, dataset: str, arch: str, attack: str, paths: Sequence[str | Path]
+) -> None:
+    """Test accuracy against TPR@0.1%FPR of one attack, a panel an adversary.
 
     Bars: 95 % interval of the TPR; one standard deviation over targets of the accuracy.
     """
     chosen = table[
-        (table["dataset"] == dataset) & (table["arch"] == arch) & (table["attack"] == HEADLINE)
+        (table["dataset"] == dataset) & (table["arch"] == arch) & (table["attack"] == attack)
     ]
     adversaries = list(chosen["adversary"].unique())
     precisions = [Precision.parse(text) for text in chosen["precision"].unique()]
@@ -34,7 +36,11 @@ def plot(table: pd.DataFrame, dataset: str, arch: str, paths: Sequence[str | Pat
             _panel(axis, chosen[shown], precisions)
             axis.set_title(f"{adversary} shadow models", loc="left")
         axes[0, 0].set_ylabel("TPR at 0.1 % FPR (%)")
-        figure.suptitle(f"{dataset}, {arch}: leakage against accuracy", x=0.01, ha="left")
+        figure.suptitle(
+            f"{dataset}, {arch}: leakage to {style.ATTACKS[attack]} against accuracy",
+            x=0.01,
+            ha="left",
+        )
         figure.legend(
             handles=_legend(precisions), loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8
         )
