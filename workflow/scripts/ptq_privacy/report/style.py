@@ -31,7 +31,8 @@ ATTACKS = {
     "rmia_offline": "RMIA offline",
 }
 MARKERS = ("o", "s", "^", "v", "D", "P", "X")
-LINES: tuple[Any, ...] = ("-", "--", (0, (1, 1)), "-.", (0, (5, 1, 1, 1, 1, 1)))
+LINES: tuple[Any, ...] = ("-", "--", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)))
+DECOUPLED_LINE = "-."
 
 mpl.rcParams.update(
     {
@@ -73,7 +74,7 @@ def look(precision: Precision, precisions: Sequence[Precision]) -> dict[str, Any
     decoupled = precision.head_bits is not None
     return {
         "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": LINES[(place + len(widths) * decoupled) % len(LINES)],
+        "linestyle": DECOUPLED_LINE if decoupled else LINES[place % len(LINES)],
         "markersize": 6,
         "fillstyle": "none" if decoupled else "full",
     }

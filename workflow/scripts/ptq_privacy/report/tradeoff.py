@@ -48,14 +48,17 @@ def plot(
 
 
 def _panel(axis: Axes, rows: pd.DataFrame, precisions: Sequence[Precision]) -> None:
+    left = _left_edge(rows)
     for _, row in rows.iterrows():
         precision = Precision.parse(row["precision"])
         look = style.look(precision, precisions)
+        accuracy, deviation = 100 * row["test_accuracy_mean"], 100 * row["test_accuracy_std"]
         tpr = 100 * row[f"{TPR}_mean"]
+        beyond = accuracy < left
         axis.errorbar(
-            100 * row["test_accuracy_mean"],
+            left if beyond else accuracy,
             tpr,
-            xerr=100 * row["test_accuracy_std"],
+            xerr=None if beyond else deviation,
             yerr=[[tpr - 100 * row[f"{TPR}_low"]], [100 * row[f"{TPR}_high"] - tpr]],
             color=style.colour(precision),
             marker=look["marker"],
@@ -63,11 +66,30 @@ def _panel(axis: Axes, rows: pd.DataFrame, precisions: Sequence[Precision]) -> N
             fillstyle=look["fillstyle"],
             elinewidth=0.8,
             alpha=0.9,
+            clip_on=not beyond,
         )
+    lost = 100 * rows["test_accuracy_mean"][100 * rows["test_accuracy_mean"] < left]
+    if len(lost):
+        note = f"← {lost.min():.0f} to {lost.max():.0f} %"
+        highest = 100 * rows.loc[lost.index, f"{TPR}_mean"].max()
+        axis.annotate(note, (left, highest), (6, 5), textcoords="offset points", fontsize=7)
     axis.axhline(0.1, color="#555555", linewidth=0.8, linestyle=":")
     axis.text(0.99, 0.1, "chance", transform=axis.get_yaxis_transform(), ha="right", fontsize=7)
+    axis.set_xlim(left=left)
     axis.set_ylim(bottom=0)
     axis.set_xlabel("test accuracy (%)")
+
+
+def _left_edge(rows: pd.DataFrame) -> float:
+    """Where the axis begins, in per cent; collapsed networks, on its edge, must not squeeze others.
+
+    A network has collapsed if it has lost more than a quarter of full precision's accuracy.
+    """
+    accuracy = rows["test_accuracy_mean"]
+    kept = rows[accuracy > 0.75 * accuracy[rows["precision"] == "full"].iloc[0]]
+    lowest = (kept["test_accuracy_mean"] - kept["test_accuracy_std"].fillna(0)).min()
+    room = 0.06 * (accuracy.max() - lowest) + 1e-3
+    return 100 * float(lowest - room)
 
 
 def _legend(precisions: Sequence[Precision]) -> list[Line2D]:
