@@ -1,0 +1,137 @@
+"""Refit: this project's own method, made for three levels.
+
+The published methods choose codes on a grid that the weights alone have set. Here the grid is part
+of the fit, and so is the bias. A free bias takes up mean outputs, so weights are fitted to what
+varies (moments about the mean). The least-squares weight for the quantized network's inputs then
+goes to the whole grid: by greedy elimination (obc.py), which accounts for the inputs' correlations,
+polished by coordinate descent; and each channel's scale is refitted to its codes in closed form.
+Elimination and refitting alternate, from scales a little off the best so far to get out of local
+minima, and each channel keeps its best round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import cycle, islice
+
+import torch
+from torch import Tensor
+
+from ptq_privacy.ptq import obc
+from ptq_privacy.ptq.descent import checked_moments, coordinate_descent, objective
+from ptq_privacy.ptq.grid import Grid, dequantize, nearest
+
+RIDGE = 1e-2  # of the mean diagonal: pulls to the full-precision weight where inputs say little
+STARTS = (1.0, 0.9, 1.1, 0.8, 1.25)  # a round's scales as shares of the best so far, in turn
+POLISH = 10  # descents and refits in turn, which mostly settle sooner
+
+
+def quantize_rows(
+    weight: Tensor,
+    second_moment: Tensor,
+    cross_moment: Tensor,
+    grid: Grid,
+    rounds: int = 3,
+) -> tuple[Tensor, Grid]:
+    """Fit codes and scales together to the layer's outputs.
+
+    Rows start from nearest rounding. Each round eliminates the ridge-regression weight
+    (T + r W) (H + r I)^-1 near the best scales so far, then lets coordinate descent and the scale
+    refit take turns. A row keeps what has the least output error, so more rounds never raise it.
+
+    Args:
+        weight: full-precision weight, [out, d].
+        second_moment: H = E[x x^T] of the quantized network's inputs, [d, d]; see `centred`.
+        cross_moment: T = E[y x^T], y the full-precision output without bias, [out, d].
+        grid: to start from; its zero points and levels stay.
+        rounds: of elimination and refitting.
+
+    Returns:
+        Codes, uint8 [out, d], and their grid.
+
+    Raises:
+        ValueError: an argument is not a finite matrix, shapes do not fit, or rounds is negative.
+    """
+    if rounds < 0:
+        raise ValueError(f"rounds: {rounds} is negative")
+    second, cross = checked_moments(weight, second_moment, cross_moment)
+    best = _polish(nearest(weight, grid), grid, second, cross)
+    target = _least_squares(weight, second, cross)
+    for start in islice(cycle(STARTS), rounds):
+        near = replace(best[1], scale=start * best[1].scale)
+        codes = obc.quantize_rows(target, second, near, second.dtype, RIDGE)
+        best = _better_rows(best, _polish(codes, near, second, cross), second, cross)
+    return best
+
+
+def centred(
+    second_moment: Tensor, cross_moment: Tensor, input_mean: Tensor, output_mean: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Moments about the mean: E[x x^T] - E[x] E[x]^T and E[y x^T] - E[y] E[x]^T.
+
+    They make the objective the output error that is left once the bias is at its best.
+
+    Args:
+        second_moment: [d, d].
+        cross_moment: [out, d].
+        input_mean: E[x], [d].
+        output_mean: E[y], [out].
+    """
+    second = second_moment.double() - torch.outer(input_mean, input_mean).double()
+    cross = cross_moment.double() - torch.outer(output_mean, input_mean).double()
+    return second.to(second_moment.dtype), cross.to(cross_moment.dtype)
+
+
+def bias_correction(codes: Tensor, grid: Grid, input_mean: Tensor, output_mean: Tensor) -> Tensor:
+    """What to add to the layer's bias so that its mean outputs are those of full precision.
+
+    Args:
+        codes, grid: of the quantized weight, [out, d].
+        input_mean: mean of the quantized network's inputs to the layer, [d].
+        output_mean: mean of the full-precision outputs without bias, [out].
+
+    Returns:
+        E[y] - q E[x] of each row q, [out].
+    """
+    return output_mean - dequantize(codes, grid).to(input_mean) @ input_mean
+
+
+def _least_squares(weight: Tensor, second: Tensor, cross: Tensor) -> Tensor:
+    """The real-valued weight with the least output error, drawn slightly to the given one."""
+    second, cross = second.double(), cross.double()
+    ridge = RIDGE * second.diagonal().mean()
+    eye = torch.eye(len(second), dtype=second.dtype, device=second.device)
+    if not ridge > 0:
+        return weight
+    return torch.linalg.solve(second + ridge * eye, cross + ridge * weight, left=False)
+
+
+def _polish(codes: Tensor, grid: Grid, second: Tensor, cross: Tensor) -> tuple[Tensor, Grid]:
+    """Descend over the whole grid and refit the scales, in turn, until the codes stay."""
+    bounds = torch.zeros_like(codes), torch.full_like(codes, grid.levels - 1)
+    for _ in range(POLISH):
+        before = codes
+        codes = coordinate_descent(codes, bounds, grid, second, cross)
+        grid = _refit_scales(codes, grid, second, cross)
+        if torch.equal(codes, before):
+            break
+    return codes, grid
+
+
+def _refit_scales(codes: Tensor, grid: Grid, second: Tensor, cross: Tensor) -> Grid:
+    """Each row's best scale for its codes: for u = code - zero_point it is u T^T / (u H u^T)."""
+    steps = codes.to(second) - grid.zero_point.to(second)[:, None]
+    fit = (steps * cross).sum(1) / ((steps @ second) * steps).sum(1)
+    usable = torch.isfinite(fit) & (fit > torch.finfo(torch.float32).tiny)
+    return replace(grid, scale=torch.where(usable, fit, grid.scale).float())
+
+
+def _better_rows(
+    first: tuple[Tensor, Grid], other: tuple[Tensor, Grid], second: Tensor, cross: Tensor
+) -> tuple[Tensor, Grid]:
+    """Each row from whichever of two results has the lower output error there."""
+    errors = [objective(dequantize(*result), second, cross) for result in (first, other)]
+    better = errors[1] < errors[0]
+    codes = torch.where(better[:, None], other[0], first[0])
+    scale = torch.where(better, other[1].scale, first[1].scale)
+    return codes, replace(first[1], scale=scale)
