@@ -33,12 +33,12 @@ def test_the_plan_of_a_fresh_study(tmp_path):
     }
 
 
-@pytest.mark.parametrize("config", ["config", "fashion-mnist"])
-def test_every_config_has_a_plan(tmp_path, config):
+@pytest.mark.parametrize(("config", "shards"), [("config", 1), ("fashion-mnist", 2)])
+def test_every_config_has_a_plan(tmp_path, config, shards):
     workdir = Workdir(tmp_path)
     shipped = (workdir.repository / f"config/{config}.yaml").read_text()
     workdir.write_config(yaml.safe_load(shipped))
-    assert workdir.planned()["quantize_models"] == 4 * 4 * 2
+    assert workdir.planned()["quantize_models"] == 4 * 4 * shards
 
 
 def test_a_finished_study_has_nothing_left_to_do(finished):
