@@ -15,10 +15,12 @@ from ptq_privacy.ptq import quantize
 from ptq_privacy.ptq.batchnorm import fold, reestimate
 from ptq_privacy.ptq.calibration import Walk, set_weight
 from ptq_privacy.ptq.grid import dequantize
-from ptq_privacy.ptq.settings import AdaRound, Brecq, Obc, Settings
+from ptq_privacy.ptq.settings import AdaRound, Brecq, Refit, Settings
 
 LEARNING = [method for method in METHODS if method != "nearest"]
-FAST = Settings(adaround=AdaRound(iterations=20), brecq=Brecq(iterations=10))
+FAST = Settings(
+    adaround=AdaRound(iterations=20), brecq=Brecq(iterations=10), refit=Refit(1, 2, batch=16)
+)
 
 
 class SmallResNet(nn.Module):
@@ -139,7 +141,7 @@ def test_which_methods_fold_and_which_keep_batch_normalisation(ternary, network)
 
     kept = {method: norms(model) for method, (model, _) in ternary.items()}
     assert kept["nearest"] == kept["obc"] == norms(network) == 6
-    assert kept["adaround"] == kept["brecq"] == 0
+    assert kept["adaround"] == kept["brecq"] == kept["refit"] == 0
     same = torch.equal(ternary["nearest"][0].bn1.running_mean, network.bn1.running_mean)
     moved = torch.equal(
         ternary["obc"][0].stages[0].bn2.running_mean, network.stages[0].bn2.running_mean
@@ -153,7 +155,10 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_model_alone(method, di
     before = copy.deepcopy(network.state_dict())
     precision = Precision(method, 2.0)
     settings = Settings(
-        AdaRound(iterations=20), Brecq(iterations=10, fisher=True), Obc(), positions=500
+        AdaRound(iterations=20),
+        Brecq(iterations=10, fisher=True),
+        refit=Refit(iterations=5),
+        positions=500,
     )
     first, second, other = (
         quantize(network, digits[0][:64], precision, seed, settings)[0] for seed in (3, 3, 4)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-METHODS = ("nearest", "adaround", "brecq", "obc")
+METHODS = ("nearest", "adaround", "brecq", "obc", "refit")
 ADVERSARIES = ("transfer", "adaptive")
 BITS_RANGE = (1.0, 8.0)
 

@@ -7,14 +7,16 @@ channel; biases, normalisation and activations stay in float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, fx, nn
 
 from ptq_privacy import experiment
-from ptq_privacy.ptq import adaround, brecq, obc
+from ptq_privacy.ptq import adaround, brecq, obc, refit
 from ptq_privacy.ptq.batchnorm import fold, reestimate
 from ptq_privacy.ptq.calibration import Moments, Walk, set_weight, unfold_weight
+from ptq_privacy.ptq.distil import distil
 from ptq_privacy.ptq.graph import WeightLayer, evaluation_copy, is_weight_layer, trace
 from ptq_privacy.ptq.grid import Grid, QuantizedWeight, nearest, search
 from ptq_privacy.ptq.rounding import Schedule
@@ -50,6 +52,7 @@ def quantize(
         "layer1.0.conv1.weight": each weight equals `dequantize(codes, grid)` bit for bit. AdaRound
         and BRECQ fold batch normalisation into convolutions (nn.Identity takes its place), OBC
         re-estimates its statistics on the calibration images, nearest rounding leaves it as it is.
+        Refit folds too, and changes biases.
 
     Raises:
         ValueError: names what cannot be quantized: a layer, its weight, the calibration images or
@@ -170,11 +173,7 @@ def _by_blocks(
     """BRECQ, or the published AdaRound: the same with single layers for blocks."""
     name = "adaround" if single_layers else "brecq"
     method = settings.adaround if single_layers else settings.brecq
-    if len(images) < method.batch:
-        raise ValueError(
-            f"calibration: {len(images)} images are fewer than one minibatch, {name}.batch: "
-            f"{method.batch}"
-        )
+    _check_minibatch(images, name, method.batch)
     full = fold(model)
     walk = Walk(full, evaluation_copy(full), images, seed, settings.positions)
     blocks = brecq.find_blocks(walk, single_layers)
@@ -199,6 +198,14 @@ def _by_blocks(
     return walk.quantized.network, layers
 
 
+def _check_minibatch(images: Tensor, method: str, batch: int) -> None:
+    if len(images) < batch:
+        raise ValueError(
+            f"calibration: {len(images)} images are fewer than one minibatch, {method}.batch: "
+            f"{batch}"
+        )
+
+
 def _obc(
     model: nn.Module, images: Tensor, levels: Mapping[str, int], seed: int, settings: Settings
 ) -> Quantized:
@@ -216,4 +223,49 @@ def _obc(
     return reestimate(network, images), layers
 
 
-METHODS = {"nearest": _nearest, "adaround": _adaround, "brecq": _brecq, "obc": _obc}
+def _refit(
+    model: nn.Module, images: Tensor, levels: Mapping[str, int], seed: int, settings: Settings
+) -> Quantized:
+    """Layer by layer on the folded network, codes, scale and bias together; then distillation."""
+    method = settings.refit
+    if method.iterations:
+        _check_minibatch(images, "refit", method.batch)
+    full = fold(model)
+    walk = Walk(full, evaluation_copy(full), images, seed, settings.positions)
+    layers = {}
+    for moments in walk.each_layer():
+        layer = walk.quantized.network.get_submodule(moments.name)
+        layers[moments.name] = _refit_layer(moments, levels[moments.name], method.rounds, layer)
+        walk.set_weight(moments.name, layers[moments.name])
+    if method.iterations:
+        layers = distil(full, walk.quantized.network, layers, images, method, seed)
+    return walk.quantized.network, layers
+
+
+def _refit_layer(moments: Moments, levels: int, rounds: int, layer: nn.Module) -> QuantizedWeight:
+    """Fit one layer, group by group, and correct its bias in place if it has one."""
+    grid = search(moments.weight.flatten(0, 1), levels)
+    groups, rows, _ = moments.weight.shape
+    fitted, shifts = [], []
+    for group in range(groups):
+        second, cross = moments.second[group], moments.cross[group]
+        means = moments.input_mean[group], moments.output_mean[group]
+        if layer.bias is not None:
+            second, cross = refit.centred(second, cross, *means)
+        part = grid.rows(slice(group * rows, (group + 1) * rows))
+        fitted.append(refit.quantize_rows(moments.weight[group], second, cross, part, rounds))
+        shifts.append(refit.bias_correction(*fitted[-1], *means))
+    if isinstance(layer.bias, Tensor):
+        with torch.no_grad():
+            layer.bias.add_(torch.cat(shifts))
+    scale = torch.cat([part.scale for _, part in fitted])
+    return QuantizedWeight(torch.cat([codes for codes, _ in fitted]), replace(grid, scale=scale))
+
+
+METHODS = {
+    "nearest": _nearest,
+    "adaround": _adaround,
+    "brecq": _brecq,
+    "obc": _obc,
+    "refit": _refit,
+}

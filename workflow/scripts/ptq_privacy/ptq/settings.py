@@ -67,12 +67,34 @@ class Obc:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """Codes, scales and biases fitted together, then distilled: this project's own method.
+
+    rounds: of elimination and scale refitting, a layer.
+    iterations, learning_rate, batch: of the distillation of scales and biases from full-precision
+        predictions; 0 iterations leave it out.
+    """
+
+    rounds: int = 3
+    iterations: int = 200
+    learning_rate: float = 1e-2
+    batch: int = 32
+
+    def __post_init__(self) -> None:
+        if self.rounds < 0 or self.iterations < 0:
+            raise ValueError("refit: rounds and iterations should not be negative")
+        if self.batch < 1 or not self.learning_rate > 0:
+            raise ValueError("refit: batch and learning_rate should be positive")
+
+
+@dataclass(frozen=True)
 class Settings:
     """All methods' settings, and `positions`: how many positions the second moments average."""
 
     adaround: AdaRound = field(default_factory=AdaRound)
     brecq: Brecq = field(default_factory=Brecq)
     obc: Obc = field(default_factory=Obc)
+    refit: Refit = field(default_factory=Refit)
     positions: int = POSITIONS
 
     def __post_init__(self) -> None:
