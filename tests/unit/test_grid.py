@@ -90,7 +90,7 @@ def test_every_grid_holds_zero_and_gives_finite_weights(seed, levels, shift, mag
     assert found.zero_point.min() >= 0
     assert found.zero_point.max() < levels
     assert codes.dtype == torch.uint8
-    assert codes.max() < levels
+    assert int(codes.max()) < levels  # 256 itself is no uint8
     assert torch.isfinite(grid.dequantize(codes, found)).all()
     zeros = torch.zeros_like(weight)
     assert (grid.dequantize(grid.nearest(zeros, found), found) == 0).all()
