@@ -11,7 +11,7 @@ import yaml
 from ptq_privacy import settings
 from ptq_privacy.data.sources import COMMON, OPTIONS, SOURCES
 from ptq_privacy.experiment import ADVERSARIES, METHODS, Study
-from ptq_privacy.ptq.settings import AdaRound, Brecq, Obc
+from ptq_privacy.ptq.settings import AdaRound, Brecq, Obc, Refit
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -209,7 +209,9 @@ def test_the_embedded_default_is_among_the_configs():
     assert ROOT / "config" / "config.yaml" in CONFIGS
 
 
-@pytest.mark.parametrize(("name", "kind"), [("adaround", AdaRound), ("brecq", Brecq), ("obc", Obc)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adaround", AdaRound), ("brecq", Brecq), ("obc", Obc), ("refit", Refit)]
+)
 def test_the_schemas_defaults_are_the_librarys(name, kind):
     keys = schema()["properties"]["quantization"]["properties"][name]["properties"]
     defaults = {key: part["default"] for key, part in keys.items()}

@@ -16,10 +16,10 @@ from ptq_privacy.experiment import Precision
 from ptq_privacy.models import architectures, checkpoints, packing
 from ptq_privacy.models.checkpoints import Identity, ModelRecord, StoredModel
 from ptq_privacy.models.training import normalise
-from ptq_privacy.ptq.settings import AdaRound, Brecq, Obc, Settings
+from ptq_privacy.ptq.settings import AdaRound, Brecq, Obc, Refit, Settings
 from ptq_privacy.stages import audit
 
-KINDS: dict[str, type] = {"adaround": AdaRound, "brecq": Brecq, "obc": Obc}
+KINDS: dict[str, type] = {"adaround": AdaRound, "brecq": Brecq, "obc": Obc, "refit": Refit}
 
 log = logging.getLogger(__name__)
 
