@@ -67,7 +67,7 @@ def refusal(config):
         ("training.typo", "training: unknown key 'typo'; allowed: epochs, batch_size,"),
         ("quantization.typo", "quantization: unknown key 'typo'; allowed: methods, bits,"),
         ("quantization.obc.typo", "quantization.obc: unknown key 'typo'; allowed: damping"),
-        ("attacks.typo", "attacks: unknown key 'typo'; allowed: adversaries, lira,"),
+        ("attacks.typo", "attacks: unknown key 'typo'; allowed: adversaries, headline, lira,"),
         ("attacks.lira.typo", "attacks.lira: unknown key 'typo'; allowed: reference"),
         (
             "datasets.digits.training.typo",
