@@ -4,9 +4,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptq_privacy.models import packing
-from ptq_privacy.ptq import grid
+from ptq_privacy.experiment import METHODS, Precision
+from ptq_privacy.models import architectures, packing
+from ptq_privacy.ptq import Settings, grid, quantize
 from ptq_privacy.ptq.grid import QuantizedWeight
+from ptq_privacy.ptq.settings import Refit
 
 
 def random_codes(levels, shape, seed):
@@ -76,3 +78,16 @@ def test_a_weight_without_one_of_its_parts_is_named(part):
     del tensors[f"fc.weight.{part}"]
     with pytest.raises(ValueError, match=r"quantized weight 'fc\.weight' is damaged"):
         packing.decode(tensors)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_restored_network_answers_as_the_quantized_one(method):
+    torch.manual_seed(0)
+    network = architectures.build("resnet6", 10, 1)
+    images = torch.randn(64, 1, 8, 8)
+    network(images)  # gives batch normalisation statistics of its own
+    settings = Settings(refit=Refit(iterations=5))
+    quantized, weights = quantize(network, images, Precision(method, 1.58), 0, settings)
+    state = packing.decode(packing.encode(quantized.state_dict(), weights))
+    restored = architectures.restore(architectures.build("resnet6", 10, 1), state)
+    assert torch.equal(restored(images), quantized(images))
