@@ -7,6 +7,7 @@ shifts by whole pixels with zeros moving in, as a crop of the zero-padded image 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,7 +44,7 @@ def parse(text: str) -> View:
     return view
 
 
-def parse_all(texts: list[str]) -> list[View]:
+def parse_all(texts: Sequence[str]) -> list[View]:
     """Read a list of views: at least one, and none twice.
 
     Raises:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from matplotlib.figure import Figure
 from ptq_privacy.data.files import replacing
 from ptq_privacy.experiment import METHODS, Precision
 
-COLOURS = dict(zip(METHODS, ("#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=False))
+PALETTE = ("#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+COLOURS = dict(zip(METHODS, cycle(PALETTE), strict=False))
 FULL_COLOUR = "#000000"
 ATTACKS = {
     "lira_online": "LiRA online",

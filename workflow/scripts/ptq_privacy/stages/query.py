@@ -32,7 +32,7 @@ def query_shard(
     """
     data = audit.load(dataset, membership, identity.models, devices.choose(device))
     labels = data.labels.cpu().numpy()
-    seen = [views.apply(data.images, views.parse(query)) for query in queries]
+    seen = [views.apply(data.images, view) for view in views.parse_all(queries)]
 
     def answers() -> Iterator[LogitBlock]:
         for model, tensors in checkpoints.read(checkpoints_path, identity):
