@@ -196,8 +196,9 @@ def test_training_is_momentum_along_a_cosine():
     padded = F.pad(images, [1] * 4)
     for step in range(6):
         if step % 2 == 0:  # 11 images make 2 batches of 4 an epoch
-            seed = np.random.SeedSequence((5, 2, step // 2)).generate_state(1, np.uint64)[0] >> 1
-            generator = torch.Generator().manual_seed(int(seed))
+            words = np.random.SeedSequence((5, 2, 1 + step // 2))
+            seed = int(words.generate_state(1, np.uint64)[0] >> 1)
+            generator = torch.Generator().manual_seed(seed)
             order = torch.randperm(11, generator=generator)
         chosen = order[4 * (step % 2) : 4 * (step % 2) + 4]
         batch = training.crop_and_flip(padded, chosen, (3, 3), True, generator)
@@ -247,3 +248,15 @@ def test_the_log_tells_how_far_training_is(digits, caplog):
         "model 3 epoch 2/2",
     ]
     assert progress[1].endswith(", 0 s left")
+
+
+def test_initial_weights_and_the_first_epoch_draw_from_streams_of_their_own():
+    training.seed_everything(seed=5, model=2)
+    initial = torch.initial_seed()
+    epochs = {
+        int(np.random.SeedSequence((5, 2, 1 + epoch)).generate_state(1, np.uint64)[0] >> 1)
+        for epoch in range(3)
+    }
+    training.seed_everything(seed=5, model=2)
+    assert torch.initial_seed() == initial
+    assert initial not in epochs

@@ -35,12 +35,12 @@ class Recipe:
 
 def seed_everything(seed: int, model: int) -> None:
     """Fix torch's generator for one model: its initial weights depend on (seed, model) alone."""
-    torch.manual_seed(_mix(seed, model))
+    torch.manual_seed(_mix(seed, model, 0))
 
 
-def _mix(*words: int) -> int:
-    """One well-mixed 63-bit seed from several small ones."""
-    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+def _mix(seed: int, model: int, stream: int) -> int:
+    """One well-mixed 63-bit seed: stream 0 for initial weights, 1 + e for epoch e."""
+    return int(np.random.SeedSequence((seed, model, stream)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def train(
     size = (images.shape[2], images.shape[3])
     started = time.monotonic()
     for epoch in range(recipe.epochs):
-        generator = torch.Generator().manual_seed(_mix(seed, model, epoch))
+        generator = torch.Generator().manual_seed(_mix(seed, model, 1 + epoch))
         order = torch.randperm(len(images), generator=generator).to(device)
         total = torch.zeros((), device=device)
         for step in range(steps):

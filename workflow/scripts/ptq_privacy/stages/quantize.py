@@ -39,7 +39,7 @@ def calibration_set(members: np.ndarray, samples: int, seed: int, model: int) ->
             f"quantization.calibration_samples: {samples} is more than the {len(own)} members "
             f"of model {model}"
         )
-    generator = np.random.default_rng([seed, model])
+    generator = np.random.default_rng((seed, model, 1))  # (seed, k) drew the members of pair k
     return np.sort(generator.choice(own, samples, replace=False))
 
 
