@@ -140,3 +140,14 @@ def test_more_calibration_samples_than_members_are_refused(members):
         match=rf"quantization.calibration_samples: {own + 1} is more than the {own} members of mod",
     ):
         calibration_set(members[2], own + 1, 0, 2)
+
+
+def test_it_does_not_follow_the_draw_of_the_members():
+    """Model k's calibration draw once came from the stream that had split pair k."""
+    samples, seed = 1000, 0
+    for pair in range(3):
+        stream = np.random.default_rng((seed, pair))
+        own = np.flatnonzero(membership.draw(samples, 2 * pair + 2, seed)[2 * pair])
+        same_stream = np.sort(stream.choice(own, 100, replace=False))
+        chosen = calibration_set(np.isin(np.arange(samples), own), 100, seed, pair)
+        assert not np.array_equal(chosen, same_stream)
