@@ -19,7 +19,7 @@ report: .venv
 	@echo "report:  results/$(STUDY)/report.html"
 
 test: .venv
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest --numprocesses $(CORES) --dist worksteal
 
 lint: .venv
 	@.venv/bin/ruff format --check .

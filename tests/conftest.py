@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# A test process a core: threads of torch's own would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples on every run; HYPOTHESIS_PROFILE=search looks for others.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -82,11 +86,21 @@ class Workdir:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
-    """The tiny study, run from nothing to its tables and figures. Not to be changed."""
-    workdir = Workdir(tmp_path_factory.mktemp("finished"))
-    workdir.write_config(TINY)
-    workdir.run()
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Workdir:
+    """The tiny study, run from nothing to its tables and figures. Not to be changed.
+
+    Test processes side by side share one: the first to need it runs it, the others wait.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    workdir = Workdir(shared / "finished")
+    with FileLock(shared / "finished.lock"):
+        if not workdir.path.is_dir():
+            workdir.path.mkdir()
+            workdir.write_config(TINY)
+            workdir.run()
+            (workdir.path / "complete").touch()
+    assert (workdir.path / "complete").is_file(), "the tiny study failed in another test process"
     return workdir
 
 

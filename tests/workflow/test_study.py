@@ -105,9 +105,9 @@ def test_scores_are_lira_on_the_recorded_logits(finished):
     assert own["lira_online"].iloc[sample] == pytest.approx(np.mean(ratios), rel=1e-9)
 
 
-def test_the_report_holds_every_figure_and_loads_nothing(finished, tmp_path):
+def test_the_report_holds_every_figure_and_loads_nothing(study, tmp_path):
     page = tmp_path / "report.html"
-    finished.run("--report", str(page))
+    study.run("--report", str(page))
     text = page.read_text()
     assert "how much of its training data does a quantized network give away" in text
     for figure in ("roc-digits-resnet6-transfer.svg", "tradeoff-digits-resnet6.svg"):
