@@ -33,6 +33,7 @@ rule all:
         figures=[
             *of_each_network(rules.plot_roc.output, adversary=STUDY.adversaries),
             *of_each_network(rules.plot_tradeoff.output),
+            *of_each_network(rules.plot_sweep.output),
         ],
         members=expand(rules.tabulate_members.output, dataset=STUDY.datasets),
 

@@ -160,7 +160,32 @@ def test_plot_tradeoff(study, finished):
         "plot_tradeoff",
         "figures/tradeoff-digits-resnet6.svg",
         "figures/tradeoff-digits-resnet6.png",
+        "figures/storage-digits-resnet6.svg",
+        "figures/storage-digits-resnet6.png",
     )
     svg = (study.results / "figures/tradeoff-digits-resnet6.svg").read_text()
     assert "TPR at 0.1 % FPR" in svg
     assert same_bytes(study, finished, "figures/tradeoff-digits-resnet6.svg")
+    storage = (study.results / "figures/storage-digits-resnet6.svg").read_text()
+    assert "bits per weight as stored" in storage
+    assert "zero weights (%)" in storage
+
+
+def test_sweep_shadow_models(study, finished):
+    path = rerun(study, "sweep_shadow_models", f"{NETWORK}/full/shadow-sweep.parquet")
+    table = pd.read_parquet(path)
+    assert table.groupby("shadow_models")["draw"].nunique().to_dict() == {2: 4, 4: 1}
+    # With every shadow model, it is the study's own attack.
+    whole = table[table["shadow_models"] == 4].groupby("attack")["auc"].mean()
+    leakage = pd.read_parquet(study.results / f"{NETWORK}/full/leakage-transfer.parquet")
+    expected = leakage.set_index("attack")["auc_mean"]
+    pd.testing.assert_series_equal(whole.sort_index(), expected.sort_index(), check_names=False)
+    assert same_bytes(study, finished, f"{NETWORK}/full/shadow-sweep.parquet")
+
+
+def test_plot_sweep(study, finished):
+    rerun(
+        study, "plot_sweep", "figures/sweep-digits-resnet6.svg", "figures/sweep-digits-resnet6.png"
+    )
+    assert "RMIA" in (study.results / "figures/sweep-digits-resnet6.svg").read_text()
+    assert same_bytes(study, finished, "figures/sweep-digits-resnet6.svg")

@@ -12,9 +12,11 @@ from tests.conftest import REPOSITORY, TINY, Workdir
 LIBRARY = "workflow/scripts/ptq_privacy"
 FROM_LEAKAGE = {"measure_leakage", "summarize", "plot_tradeoff", "all"}
 FROM_SCORES = {"score_attacks", "measure_leakage", "summarize", "plot_roc", "plot_tradeoff", "all"}
-FROM_LOGITS = FROM_SCORES | {"query_logits"}
-FROM_QUANTIZATION = FROM_LOGITS | {"quantize_models"}
-FROM_TRAINING = FROM_QUANTIZATION | {"train_models"}
+FROM_QUANTIZATION = FROM_SCORES | {"query_logits", "quantize_models"}
+SWEEP = {"sweep_shadow_models", "plot_sweep"}  # of full precision
+FROM_ATTACKS = FROM_SCORES | SWEEP
+FROM_LOGITS = FROM_ATTACKS | {"query_logits"}
+FROM_TRAINING = FROM_QUANTIZATION | SWEEP | {"train_models"}
 
 
 @pytest.fixture
@@ -68,8 +70,8 @@ def test_what_only_people_read_recomputes_nothing(cloned, path, old, new):
 @pytest.mark.parametrize(
     ("path", "old", "new", "stale"),
     [
-        ("attacks/lira.py", "DEVIATION_FLOOR = 1e-6", "DEVIATION_FLOOR = 1e-5", FROM_SCORES),
-        ("attacks/pool.py", "4096", "2048", FROM_SCORES),
+        ("attacks/lira.py", "DEVIATION_FLOOR = 1e-6", "DEVIATION_FLOOR = 1e-5", FROM_ATTACKS),
+        ("attacks/pool.py", "4096", "2048", FROM_ATTACKS),
         ("attacks/leakage.py", "2**17", "2**16", FROM_LEAKAGE),
         ("data/views.py", "import", "import math\nimport", FROM_LOGITS),
         ("ptq/rounding.py", "1.1", "1.2", FROM_QUANTIZATION),
@@ -115,7 +117,7 @@ def test_a_setting_of_one_method_requantizes_by_that_method(cloned):
 
 def test_more_targets_attack_again_and_train_nothing(cloned):
     plan = replan(cloned, pool={"targets": 4})
-    assert set(plan) == FROM_SCORES
+    assert set(plan) == FROM_ATTACKS
     assert plan["score_attacks"] == 5
 
 

@@ -28,7 +28,9 @@ def test_the_plan_of_a_fresh_study(tmp_path):
         "measure_leakage": 1 + 2 * 2,
         "summarize": 1,
         "plot_roc": 2,
+        "sweep_shadow_models": 1,
         "plot_tradeoff": 1,
+        "plot_sweep": 1,
         "all": 1,
     }
 

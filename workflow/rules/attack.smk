@@ -20,13 +20,7 @@ rule score_attacks:
         runtime=60,
     params:
         code=code("score_attacks"),
-        settings={
-            "targets": STUDY.pool.targets,
-            "models": STUDY.pool.models,
-            "lira_reference": config["attacks"]["lira"]["reference"],
-            "rmia_gamma": config["attacks"]["rmia"]["gamma"],
-            "rmia_a": config["attacks"]["rmia"]["a"],
-        },
+        settings=ATTACK_SETTINGS,
     message:
         "Attacking {wildcards.arch} on {wildcards.dataset} at {wildcards.precision} ({wildcards.adversary})."
     script:
@@ -59,3 +53,32 @@ rule measure_leakage:
         "Measuring what {wildcards.arch} on {wildcards.dataset} leaks at {wildcards.precision} ({wildcards.adversary})."
     script:
         "../scripts/measure_leakage.py"
+
+
+rule sweep_shadow_models:
+    input:
+        logits=expand(
+            "<results>/{dataset}/{arch}/full/logits-{shard}.parquet",
+            shard=STUDY.pool.shards,
+            allow_missing=True,
+        ),
+    output:
+        sweep="<results>/{dataset}/{arch}/full/shadow-sweep.parquet",
+    log:
+        "<logs>/{dataset}/{arch}/full/sweep_shadow_models.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{arch}/full/sweep_shadow_models.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("sweep_shadow_models"),
+        settings={**ATTACK_SETTINGS, "seed": config["seed"]},
+    message:
+        "Attacking {wildcards.arch} on {wildcards.dataset} with fewer shadow models."
+    script:
+        "../scripts/sweep_shadow_models.py"

@@ -76,6 +76,15 @@ def quantization_settings(wildcards):
     }
 
 
+ATTACK_SETTINGS = {
+    "targets": STUDY.pool.targets,
+    "models": STUDY.pool.models,
+    "lira_reference": config["attacks"]["lira"]["reference"],
+    "rmia_gamma": config["attacks"]["rmia"]["gamma"],
+    "rmia_a": config["attacks"]["rmia"]["a"],
+}
+
+
 def target_logits(wildcards):
     return expand(LOGITS, shard=STUDY.pool.target_shards, allow_missing=True)
 

@@ -1,5 +1,13 @@
 """Tables and figures for people, and the captions that Snakemake's report gives them."""
 
+QUESTIONS = {
+    "leakage": "1. How much does it leak?",
+    "adversaries": "2. What if the attacker adapts?",
+    "exposure": "3. Which images are exposed?",
+    "storage": "4. Is it the bits or the zeros?",
+    "attacks": "5. How strong are the attacks?",
+}
+
 
 rule summarize:
     input:
@@ -47,8 +55,8 @@ rule plot_roc:
             "<results>/figures/roc-{dataset}-{arch}-{adversary}.svg",
             caption="../report/roc.rst",
             category="{dataset}",
-            subcategory="{arch}",
-            labels={"figure": "ROC", "shadow models": "{adversary}"},
+            subcategory=QUESTIONS["leakage"],
+            labels={"figure": "ROC, {adversary} shadow models", "network": "{arch}"},
         ),
         png="<results>/figures/roc-{dataset}-{arch}-{adversary}.png",
     log:
@@ -81,10 +89,18 @@ rule plot_tradeoff:
             "<results>/figures/tradeoff-{dataset}-{arch}.svg",
             caption="../report/tradeoff.rst",
             category="{dataset}",
-            subcategory="{arch}",
-            labels={"figure": "leakage against accuracy", "shadow models": "all"},
+            subcategory=QUESTIONS["leakage"],
+            labels={"figure": "leakage against accuracy", "network": "{arch}"},
         ),
         png="<results>/figures/tradeoff-{dataset}-{arch}.png",
+        storage_svg=report(
+            "<results>/figures/storage-{dataset}-{arch}.svg",
+            caption="../report/storage.rst",
+            category="{dataset}",
+            subcategory=QUESTIONS["storage"],
+            labels={"figure": "leakage against storage", "network": "{arch}"},
+        ),
+        storage_png="<results>/figures/storage-{dataset}-{arch}.png",
     log:
         "<logs>/{dataset}/{arch}/plot_tradeoff.log",
     benchmark:
@@ -100,6 +116,38 @@ rule plot_tradeoff:
         code=code("plot_tradeoff"),
         attack=config["attacks"]["headline"],
     message:
-        "Drawing leakage against accuracy of {wildcards.arch} on {wildcards.dataset}."
+        "Drawing leakage against accuracy and storage of {wildcards.arch} on {wildcards.dataset}."
     script:
         "../scripts/plot_tradeoff.py"
+
+
+rule plot_sweep:
+    input:
+        sweep="<results>/{dataset}/{arch}/full/shadow-sweep.parquet",
+    output:
+        svg=report(
+            "<results>/figures/sweep-{dataset}-{arch}.svg",
+            caption="../report/sweep.rst",
+            category="{dataset}",
+            subcategory=QUESTIONS["attacks"],
+            labels={"figure": "attacks with fewer shadow models", "network": "{arch}"},
+        ),
+        png="<results>/figures/sweep-{dataset}-{arch}.png",
+    log:
+        "<logs>/{dataset}/{arch}/plot_sweep.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{arch}/plot_sweep.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code("plot_sweep"),
+        title="{dataset}, {arch}",
+    message:
+        "Drawing leakage of {wildcards.arch} on {wildcards.dataset} against the number of shadow models."
+    script:
+        "../scripts/plot_sweep.py"

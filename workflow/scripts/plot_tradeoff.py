@@ -1,13 +1,11 @@
 import pandas as pd
 
 from ptq_privacy import joblog
-from ptq_privacy.report import tradeoff
+from ptq_privacy.report import storage, tradeoff
 
 joblog.start(snakemake.log[0])
-tradeoff.plot(
-    pd.read_parquet(snakemake.input.summary),
-    snakemake.wildcards.dataset,
-    snakemake.wildcards.arch,
-    snakemake.params.attack,
-    [snakemake.output.svg, snakemake.output.png],
-)
+output = snakemake.output
+table = pd.read_parquet(snakemake.input.summary)
+which = (snakemake.wildcards.dataset, snakemake.wildcards.arch, snakemake.params.attack)
+tradeoff.plot(table, *which, [output.svg, output.png])
+storage.plot(table, *which, [output.storage_svg, output.storage_png])

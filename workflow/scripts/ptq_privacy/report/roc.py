@@ -52,9 +52,7 @@ def plot(
             axis.set_title(name, loc="left", color=style.COLOURS[method])
         axes[0, 0].set_ylabel("true positive rate")
         figure.suptitle(f"{title}: {style.ATTACKS[attack]}", x=0.01, ha="left")
-        figure.legend(
-            handles=_legend(precisions), loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8
-        )
+        style.legend_beside(figure, _legend(precisions))
         figure.tight_layout()
 
 

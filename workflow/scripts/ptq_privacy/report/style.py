@@ -15,7 +15,9 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ptq_privacy.data.files import replacing
 from ptq_privacy.experiment import METHODS, Precision
@@ -80,6 +82,18 @@ def look(precision: Precision, precisions: Sequence[Precision]) -> dict[str, Any
         "markersize": 6,
         "fillstyle": "none" if decoupled else "full",
     }
+
+
+def legend_beside(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """One legend for all panels, to their right, where it hides no data."""
+    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+
+
+def chance(axis: Axes, level: float) -> None:
+    """A dotted line across the panel at what guessing would reach."""
+    axis.axhline(level, color="#555555", linewidth=0.8, linestyle=":")
+    place = axis.get_yaxis_transform()
+    axis.text(1.0, level, " chance", transform=place, va="center", fontsize=7)
 
 
 @contextmanager

@@ -41,9 +41,7 @@ def plot(
             x=0.01,
             ha="left",
         )
-        figure.legend(
-            handles=_legend(precisions), loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8
-        )
+        style.legend_beside(figure, legend(precisions))
         figure.tight_layout()
 
 
@@ -72,9 +70,15 @@ def _panel(axis: Axes, rows: pd.DataFrame, precisions: Sequence[Precision]) -> N
     if len(lost):
         note = f"← {lost.min():.0f} to {lost.max():.0f} %"
         highest = 100 * rows.loc[lost.index, f"{TPR}_mean"].max()
-        axis.annotate(note, (left, highest), (6, 5), textcoords="offset points", fontsize=7)
-    axis.axhline(0.1, color="#555555", linewidth=0.8, linestyle=":")
-    axis.text(0.99, 0.1, "chance", transform=axis.get_yaxis_transform(), ha="right", fontsize=7)
+        axis.annotate(
+            note,
+            (left, highest),
+            (6, 5),
+            textcoords="offset points",
+            fontsize=7,
+            bbox={"color": "white", "pad": 0.5, "alpha": 0.8},
+        )
+    style.chance(axis, 0.1)
     axis.set_xlim(left=left)
     axis.set_ylim(bottom=0)
     axis.set_xlabel("test accuracy (%)")
@@ -92,7 +96,7 @@ def _left_edge(rows: pd.DataFrame) -> float:
     return 100 * float(lowest - room)
 
 
-def _legend(precisions: Sequence[Precision]) -> list[Line2D]:
+def legend(precisions: Sequence[Precision]) -> list[Line2D]:
     """Colours for methods, markers for bits: as many entries as kinds, not as points."""
     quantized = [precision for precision in precisions if precision.quantized]
     handles = [_handle("full precision", precisions[0], precisions, style.FULL_COLOUR)]

@@ -1,0 +1,85 @@
+"""Leakage against what is stored: bits per weight, and the fraction of weights that are zero.
+
+Three levels mean many zeros, and sparsity alone has been reported to hide training data; the two
+panels side by side show which of the two the leakage follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ptq_privacy.experiment import Precision
+from ptq_privacy.report import style, tradeoff
+from ptq_privacy.report.summary import TPR
+
+AXES = {"bits_per_weight": "bits per weight as stored", "zero_fraction": "zero weights (%)"}
+SIDESTEP = {"bits_per_weight": 0.055, "zero_fraction": 0.9}
+"""Between methods, which would hide each other: they store equal widths alike. In factors of two
+and in per cent of the weights."""
+
+
+def plot(
+    table: pd.DataFrame, dataset: str, arch: str, attack: str, paths: Sequence[str | Path]
+) -> None:
+    """TPR@0.1%FPR of one attack against both, a column each, and a row an adversary."""
+    chosen = table[
+        (table["dataset"] == dataset) & (table["arch"] == arch) & (table["attack"] == attack)
+    ]
+    adversaries = list(chosen["adversary"].unique())
+    precisions = [Precision.parse(text) for text in chosen["precision"].unique()]
+    figure, axes = plt.subplots(
+        len(adversaries),
+        len(AXES),
+        figsize=(4.2 * len(AXES), 3.0 * len(adversaries) + 0.6),
+        sharex="col",
+        sharey=True,
+        squeeze=False,
+    )
+    with style.saved(figure, paths):
+        for row, adversary in zip(axes, adversaries, strict=True):
+            shown = (chosen["adversary"] == adversary) | (chosen["precision"] == "full")
+            for axis, column in zip(row, AXES, strict=True):
+                _panel(axis, chosen[shown], column, precisions)
+            row[0].set_title(f"{adversary} shadow models", loc="left")
+            row[0].set_ylabel("TPR at 0.1 % FPR (%)")
+        for axis, (column, label) in zip(axes[-1], AXES.items(), strict=True):
+            axis.set_xlabel(label)
+            if column == "bits_per_weight":
+                axis.set_xscale("log", base=2)
+                axis.xaxis.set_major_formatter("{x:g}")
+        axes[0, 0].set_ylim(bottom=0)
+        figure.suptitle(
+            f"{dataset}, {arch}: leakage to {style.ATTACKS[attack]} against storage",
+            x=0.01,
+            ha="left",
+        )
+        style.legend_beside(figure, tradeoff.legend(precisions))
+        figure.tight_layout()
+
+
+def _panel(axis: Axes, rows: pd.DataFrame, column: str, precisions: Sequence[Precision]) -> None:
+    methods = dict.fromkeys(precision.method for precision in precisions if precision.quantized)
+    places, middle = {method: place for place, method in enumerate(methods)}, (len(methods) - 1) / 2
+    for _, row in rows.iterrows():
+        precision = Precision.parse(row["precision"])
+        look = style.look(precision, precisions)
+        tpr = 100 * row[f"{TPR}_mean"]
+        step = SIDESTEP[column] * (places[precision.method] - middle if precision.quantized else 0)
+        bits = column == "bits_per_weight"
+        axis.errorbar(
+            row[column] * 2**step if bits else 100 * row[column] + step,
+            tpr,
+            yerr=[[tpr - 100 * row[f"{TPR}_low"]], [100 * row[f"{TPR}_high"] - tpr]],
+            color=style.colour(precision),
+            marker=look["marker"],
+            markersize=look["markersize"],
+            fillstyle=look["fillstyle"],
+            elinewidth=0.8,
+            alpha=0.9,
+        )
+    style.chance(axis, 0.1)

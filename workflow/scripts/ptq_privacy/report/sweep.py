@@ -1,0 +1,93 @@
+"""TPR against the number of shadow models: how many each attack needs, and which does with few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ptq_privacy.report import style
+
+PANELS = {
+    "online": ("lira_online", "lira_online_fixed", "rmia_online"),
+    "offline": ("lira_offline", "lira_offline_fixed", "rmia_offline"),
+}
+LOOKS = {
+    "lira": ("#0072B2", "o", "-"),
+    "lira_fixed": ("#D55E00", "s", "--"),
+    "rmia": ("#009E73", "^", "-."),
+    "global_threshold": ("#555555", "", ":"),
+}
+REPLICATES = 1000
+
+
+def plot(table: pd.DataFrame, title: str, paths: Sequence[str | Path]) -> None:
+    """One panel for attacks that know models with the sample, one for those that do not.
+
+    Args:
+        table: what the stage `sweep` wrote.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True)
+    with style.saved(figure, paths):
+        for axis, (name, attacks) in zip(axes, PANELS.items(), strict=True):
+            for attack in (*attacks, "global_threshold"):
+                _line(axis, table[table["attack"] == attack], attack)
+            sizes = table["shadow_models"].unique()
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(sizes, [str(size) for size in sizes])
+            axis.minorticks_off()
+            axis.set_xlabel("shadow models")
+            axis.set_title(f"{name} attacks", loc="left")
+        axes[0].set_ylabel("TPR at 0.1 % FPR (%)")
+        axes[0].set_ylim(bottom=0)
+        handles, labels = axes[0].get_legend_handles_labels()
+        labels = [label.replace(" online", "") for label in labels]
+        figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+        figure.suptitle(
+            f"{title}, full precision: attacks with fewer shadow models", x=0.01, ha="left"
+        )
+        figure.tight_layout()
+
+
+def _line(axis: Axes, rows: pd.DataFrame, attack: str) -> None:
+    kind = attack.replace("_online", "").replace("_offline", "")
+    colour, marker, line = LOOKS[kind]
+    spread = 100 * intervals(rows)
+    axis.plot(
+        spread.index,
+        spread["mean"],
+        color=colour,
+        marker=marker,
+        linestyle=line,
+        markersize=5,
+        label=style.ATTACKS[attack],
+    )
+    if attack != "global_threshold":
+        axis.fill_between(
+            spread.index, spread["low"], spread["high"], color=colour, alpha=0.18, linewidth=0
+        )
+
+
+def intervals(rows: pd.DataFrame, metric: str = "tpr_at_fpr_0.001") -> pd.DataFrame:
+    """Mean over targets and draws of one attack, and its 95% interval, by number of shadow models.
+
+    The bootstrap draws targets with replacement, and draws of shadow models within each.
+
+    Returns:
+        Columns `mean`, `low`, `high`; index `shadow_models`, ascending.
+    """
+    found = {}
+    generator = np.random.default_rng(0)
+    for size, group in rows.groupby("shadow_models"):
+        values = group.pivot(index="target", columns="draw", values=metric).to_numpy()
+        targets, draws = values.shape
+        chosen = generator.integers(targets, size=(REPLICATES, targets, 1))
+        within = generator.integers(draws, size=(REPLICATES, targets, draws))
+        means = values[chosen, within].mean(axis=(1, 2))
+        low, high = np.percentile(means, (2.5, 97.5))
+        found[size] = {"mean": values.mean(), "low": low, "high": high}
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis("shadow_models")
