@@ -100,7 +100,7 @@ def test_codes_do_not_depend_on_how_rows_are_batched(monkeypatch):
     weight, hessian = layer(7, 40, seed=0)
     on = grid.search(weight, 3)
     together = obc.quantize_rows(weight, hessian, on)
-    monkeypatch.setattr(obc, "BATCH_BYTES", 2 * 40 * 40 * 8)
+    monkeypatch.setattr(obc, "BATCH", 2 * 40)
     assert torch.equal(obc.quantize_rows(weight, hessian, on), together)
 
 

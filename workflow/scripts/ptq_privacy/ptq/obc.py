@@ -16,9 +16,11 @@ from torch import Tensor
 from ptq_privacy.ptq.grid import Grid, finite_matrix
 
 SINGULAR_DAMPING = 1e-2  # of the mean diagonal; 1e-6 left NaN in rank-deficient layers
-BATCH_BYTES = 1 << 30  # of one batch of rows' inverses, the bulk of the memory
+BATCH = 1 << 14  # weights of one batch of rows: what a step touches stays in a CPU's cache
+BATCH_BYTES = 1 << 30  # of one batch of rows' inverses, which with a copy are the bulk of memory
 KEEP = 0.7  # eliminated columns are dropped when fewer than this share is left
 FIRST, DONE = -math.inf, math.inf  # a weight's turn
+OUTLIER = {torch.float64: 2.0**900, torch.float32: 2.0**100}  # powers of two: exact factors
 
 
 def quantize_rows(
@@ -62,10 +64,12 @@ def quantize_rows(
     if not len(live):
         return codes
     inverse = _inverse(hessian[live][:, live], damping)
-    rows = max(1, BATCH_BYTES // (inverse.numel() * inverse.element_size()))
+    rows = max(1, min(BATCH // len(live), BATCH_BYTES // inverse.nbytes))
+    rows = math.ceil(out / math.ceil(out / rows))  # batches of about the same size
+    room = inverse.new_empty(2, rows * inverse.numel())
     for start in range(0, out, rows):
         part = slice(start, start + rows)
-        codes[part, live] = _eliminate(weight[part, live], inverse, grid.rows(part))
+        codes[part, live] = _eliminate(weight[part, live], inverse, grid.rows(part), room)
     return codes
 
 
@@ -81,11 +85,12 @@ def _inverse(hessian: Tensor, damping: float) -> Tensor:
     raise ValueError("hessian: not positive semi-definite")
 
 
-def _eliminate(weight: Tensor, inverse: Tensor, grid: Grid) -> Tensor:
+def _eliminate(weight: Tensor, inverse: Tensor, grid: Grid, room: Tensor) -> Tensor:
     """Codes of a batch of rows, after blocks of steps with the inverse updated in between.
 
     Each row goes through the columns in an order of its own. From time to time its eliminated
-    columns are dropped, which leaves a third of the work or less.
+    columns are dropped, which leaves a third of the work or little more. `room` [2, rows d d] is
+    where the rows' inverses are kept: memory new to the process would cost more than the sums.
     """
     rows, d = weight.shape
     scale, zero_point = grid.columns(weight.dtype)
@@ -96,31 +101,40 @@ def _eliminate(weight: Tensor, inverse: Tensor, grid: Grid) -> Tensor:
     columns = torch.arange(d, device=weight.device).expand(rows, d)
     block = round(2 * d**0.5)  # balances reading the block's vectors and updating the inverse
     left = d
-    while left:
+    while True:
         steps = min(left, block)
-        vectors = _block_of_steps(weight, inverse, turn, ends, steps)
+        vectors, order, chosen = _block_of_steps(weight, inverse, turn, ends, steps)
+        points.scatter_(1, columns.gather(1, order), chosen)
         left -= steps
-        if inverse.ndim == 3 and left > KEEP * columns.shape[1]:
-            inverse.baddbmm_(vectors.mT, vectors, alpha=-1)
-            continue
-        points.scatter_(1, columns, weight)
-        keep = (turn != DONE).nonzero()[:, 1].view(rows, left)
-        columns, weight, turn = (x.gather(1, keep) for x in (columns, weight, turn))
-        vectors = vectors.gather(2, keep[:, None].expand(-1, steps, -1))
-        inverse = _submatrices(inverse, keep).baddbmm_(vectors.mT, vectors, alpha=-1)
-    return (points.round() + zero_point).to(torch.uint8)
+        if not left:
+            return (points + zero_point).to(torch.uint8)
+        if inverse.ndim == 2 or left < KEEP * columns.shape[1]:
+            keep = (turn != DONE).nonzero()[:, 1].view(rows, left)
+            columns, weight, turn = (x.gather(1, keep) for x in (columns, weight, turn))
+            vectors = vectors.gather(2, keep[:, None].expand(-1, steps, -1))
+            inverse = _submatrices(inverse, keep, room)
+        inverse.baddbmm_(vectors.mT, vectors, alpha=-1)
 
 
-def _submatrices(inverse: Tensor, keep: Tensor) -> Tensor:
-    """Each row's inverse [rows, d, d], or that of all [d, d], at columns keep [rows, left]."""
-    row = torch.arange(len(keep), device=keep.device)[:, None]
-    lines = inverse[keep] if inverse.ndim == 2 else inverse[row, keep]
-    return lines.gather(2, keep[:, None].expand(-1, keep.shape[1], -1))
+def _submatrices(inverse: Tensor, keep: Tensor, room: Tensor) -> Tensor:
+    """Each row's inverse [rows, d, d], or that of all [d, d], at columns keep [rows, left].
+
+    The result lies in room[0], where the rows' inverses may themselves lie.
+    """
+    (rows, left), d = keep.shape, inverse.shape[-1]
+    at = keep
+    if inverse.ndim == 3:
+        at = keep + torch.arange(0, rows * d, d, device=keep.device)[:, None]
+    lines = room[1, : rows * left * d].view(rows * left, d)
+    torch.index_select(inverse.view(-1, d), 0, at.flatten(), out=lines)
+    kept = room[0, : rows * left * left].view(rows, left, left)
+    columns = keep[:, None].expand(-1, left, -1)
+    return torch.gather(lines.view(rows, left, d), 2, columns, out=kept)
 
 
 def _block_of_steps(
     weight: Tensor, inverse: Tensor, turn: Tensor, ends: tuple[Tensor, Tensor], steps: int
-) -> Tensor:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Eliminate `steps` weights of each row without touching the stored inverse.
 
     Args:
@@ -133,37 +147,41 @@ def _block_of_steps(
 
     Returns:
         The elimination vectors v [rows, steps, d]: the inverse after the last step is the stored
-        one less the sum of v v^T.
+        one less the sum of v v^T. Which column went at each step, and to which grid point, both
+        [rows, steps].
     """
     rows, d = weight.shape
-    row = torch.arange(rows, device=weight.device)
-    own = row if inverse.ndim == 3 else torch.zeros_like(row)
-    lines = inverse.reshape(-1, d)
+    lines = inverse.view(-1, d)
+    first = torch.arange(rows, device=weight.device)[:, None] * (d if inverse.ndim == 3 else 0)
     low, high = (end.expand(rows, d).contiguous() for end in ends)
     diagonal = inverse.diagonal(dim1=-2, dim2=-1).expand(rows, d).clone()
     diagonal.masked_fill_(turn == DONE, 1)
+    point, gap, error, cost, line = weight.new_empty(5, rows, d)
     vectors = weight.new_empty(rows, steps, d)
+    order = first.new_empty(rows, steps)
+    chosen = weight.new_empty(rows, steps)
     for step in range(steps):
-        point = weight.round().clamp_(low, high)
-        gap = weight - point
-        error = gap.square()
-        cost, j = (error / diagonal).add_(turn).min(1)
-        worst, outlier = error.max(1)
-        j = torch.where((worst > 0.25) & (cost > FIRST), outlier, j)
-        at = row * d + j
+        torch.clamp(weight, low, high, out=point).round_()
+        torch.sub(weight, point, out=gap)
+        torch.mul(gap, gap, out=error)
+        torch.addcdiv(turn, error, diagonal, out=cost)
+        # An outlier's turn comes before any other weight's, the worst one's first of all.
+        cost.add_(torch.threshold_(error, 0.25, 0), alpha=-OUTLIER[weight.dtype])
+        j = cost.min(1, keepdim=True).indices
 
-        line = lines.index_select(0, own * d + j)
+        torch.index_select(lines, 0, (first + j).view(-1), out=line)
         if step:
             seen = vectors[:, :step]
-            coefficient = seen.gather(2, j[:, None, None].expand(-1, step, 1))
-            line = line[:, None].baddbmm_(coefficient.mT, seen, alpha=-1)[:, 0]
-        pivot = line.take(at)[:, None]
-        weight.addcmul_(line, gap.take(at)[:, None] / pivot, value=-1)
-        vector = line.div_(pivot.sqrt_())
+            coefficient = seen.gather(2, j[:, :, None].expand(-1, step, 1))
+            line[:, None].baddbmm_(coefficient.mT, seen, alpha=-1)
+        pivot = line.gather(1, j)
+        weight.addcmul_(line, gap.gather(1, j).div_(pivot), value=-1)
+        vector = vectors[:, step]
+        torch.div(line, pivot.sqrt_(), out=vector)
         diagonal.addcmul_(vector, vector, value=-1)
-        vectors[:, step] = vector
 
-        weight.put_(at, point.take(at))
-        diagonal.view(-1).index_fill_(0, at, 1)
-        turn.view(-1).index_fill_(0, at, DONE)
-    return vectors
+        order[:, step] = j[:, 0]
+        chosen[:, step] = point.gather(1, j)[:, 0]
+        diagonal.scatter_(1, j, 1)
+        turn.scatter_(1, j, DONE)
+    return vectors, order, chosen
