@@ -13,6 +13,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 
 # A test process a core: threads of torch's own would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -62,15 +63,32 @@ class Workdir:
     def write_config(self, config: dict) -> None:
         (self.path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
-    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, cores: int = 2) -> list[str]:
         command = [sys.executable, "-m", "snakemake", "--snakefile", self.repository / "Snakefile"]
         command += ["--directory", self.path, "--cores", str(cores), *arguments]
         command += ["--configfile", self.path / "config.yaml"]
         command += ["--workflow-profile", self.repository / "profiles" / "default"]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        return list(map(str, command))
+
+    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, env=environment, check=False
+            self.command(*arguments, cores=cores),
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+            check=False,
         )
+
+    def start(self, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
+        """Snakemake in a process group of its own, not waited for."""
+        with output.open("wb") as file:
+            return subprocess.Popen(
+                self.command(*arguments),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=ENVIRONMENT,
+                start_new_session=True,
+            )
 
     def run(self, *arguments: str) -> str:
         done = self.snakemake(*arguments)

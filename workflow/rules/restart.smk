@@ -1,0 +1,33 @@
+"""After a kill: the next Snakemake goes on at once, and what the killed one left running ends."""
+
+import fcntl
+import os
+
+# Jobs end when this process does: what they would write then, nobody waits for.
+os.environ["PTQ_PRIVACY_SNAKEMAKE"] = str(os.getpid())
+
+
+def alive_here(folder=Path(".snakemake")):
+    """Hold a shared kernel lock on this folder while the process lives, and return its file.
+
+    Snakemake's own locks are files that outlive a kill -9. The kernel's do not: whoever gets this
+    one alone knows that no other Snakemake is alive here, and that the files left are stale.
+    """
+    folder.mkdir(exist_ok=True)
+    file = open(folder / "alive", "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass  # another one is alive, and Snakemake will refuse what it is at work on
+    else:
+        for lock in folder.glob("locks/*.lock"):
+            lock.unlink()
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
+if workflow.is_main_process:
+    try:
+        ALIVE = alive_here()
+    except OSError:  # a file system without locks, or read-only: unlock by hand
+        pass
