@@ -6,7 +6,7 @@ STUDY = $(shell .venv/bin/python -c "import yaml; print(yaml.safe_load(open('$(C
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --configfile $(CONFIG)
 LOGGER = $(shell [ -t 1 ] && echo "--logger rich")
 
-.PHONY: run test lint report
+.PHONY: run provenance test lint report
 
 run: .venv
 	@$(SNAKEMAKE) $(LOGGER)
@@ -17,6 +17,9 @@ report: .venv
 	@echo "tables:  results/$(STUDY)/tables/summary.md"
 	@echo "figures: results/$(STUDY)/figures"
 	@echo "report:  results/$(STUDY)/report.html"
+
+provenance: .venv
+	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.report.origin $(FILE)
 
 test: .venv
 	@.venv/bin/python -m pytest --numprocesses $(CORES) --dist worksteal

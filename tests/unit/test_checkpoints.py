@@ -1,13 +1,21 @@
+import hashlib
 import json
 import pickle
 from dataclasses import asdict, replace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ptq_privacy.models import checkpoints
-from ptq_privacy.models.checkpoints import METADATA_KEY, Identity, ModelRecord, StoredModel
+from ptq_privacy.models.checkpoints import (
+    DIGEST_KEY,
+    METADATA_KEY,
+    Identity,
+    ModelRecord,
+    StoredModel,
+)
 
 IDENTITY = Identity("small", "digits", "resnet6", "obc-w2", (2, 3))
 
@@ -26,10 +34,16 @@ def stored(model):
     return StoredModel(model, tensors(model), ModelRecord(0.9, 0.8 + model / 100, "ab12", 1.6, 0.3))
 
 
+def saying(metadata):
+    """A file's metadata that say of themselves what they hold, and with the right digest."""
+    text = json.dumps(metadata)
+    return {METADATA_KEY: text, DIGEST_KEY: hashlib.sha256(text.encode()).hexdigest()}
+
+
 @pytest.fixture
 def shard(tmp_path):
     path = tmp_path / "shard-001.safetensors"
-    checkpoints.write(path, IDENTITY, map(stored, IDENTITY.models), {"code": "c0de", "seed": 5})
+    checkpoints.write(path, IDENTITY, map(stored, IDENTITY.models), {"origin": "c0de"})
     return path
 
 
@@ -52,10 +66,11 @@ def test_weights_survive_bit_for_bit_with_their_types(shard):
             assert torch.equal(found[name], value)
 
 
-def test_figures_and_provenance_survive(shard):
+def test_figures_and_identity_survive(shard):
     assert checkpoints.records(shard) == {2: stored(2).record, 3: stored(3).record}
     metadata = checkpoints.read_metadata(shard)
-    assert metadata["provenance"] == {"code": "c0de", "seed": 5}
+    with safe_open(shard, "np") as file:
+        assert file.metadata()["origin"] == "c0de"
     assert {name: metadata[name] for name in ("study", "dataset", "architecture", "precision")} == {
         "study": "small",
         "dataset": "digits",
@@ -77,7 +92,7 @@ def test_memory_order_and_gradients_are_no_part_of_a_weight(tmp_path):
 
 def test_equal_shards_are_equal_files(shard, tmp_path):
     again = tmp_path / "again"
-    checkpoints.write(again, IDENTITY, map(stored, IDENTITY.models), {"code": "c0de", "seed": 5})
+    checkpoints.write(again, IDENTITY, map(stored, IDENTITY.models), {"origin": "c0de"})
     assert again.read_bytes() == shard.read_bytes()
 
 
@@ -134,7 +149,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path, metadata):
 
 def test_a_checkpoint_that_leaves_out_what_it_is_is_refused(tmp_path):
     said = {name: value for name, value in asdict(IDENTITY).items() if name != "study"}
-    save_file({"0002/w": torch.zeros(3)}, tmp_path / "shard", {METADATA_KEY: json.dumps(said)})
+    save_file({"0002/w": torch.zeros(3)}, tmp_path / "shard", saying(said))
     assert "its study is None, expected 'small'" in refused(tmp_path / "shard")
 
 
@@ -202,6 +217,36 @@ def failing():
 @pytest.mark.parametrize("metadata", [[], {}, {"records": 1}, {"records": {"0": {"typo": 1}}}])
 def test_metadata_of_another_make_are_refused(tmp_path, metadata):
     path = tmp_path / "shard"
-    save_file({"a": torch.zeros(1)}, path, {checkpoints.METADATA_KEY: json.dumps(metadata)})
+    save_file({"a": torch.zeros(1)}, path, saying(metadata))
     with pytest.raises(ValueError, match=str(path)):
         checkpoints.records(path)
+
+
+def test_a_flipped_bit_anywhere_is_refused(shard):
+    """But for one in the record of what made the file, which no weight depends on."""
+    whole = shard.read_bytes()
+    record = whole.index(b"c0de")
+    for place in range(0, len(whole), 3):
+        if place in range(record, record + 4):
+            continue
+        shard.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            read = dict(checkpoints.read(shard, IDENTITY))
+        except ValueError as error:
+            message = str(error)
+            assert message.startswith(str(shard))
+            continue
+        # a letter of "origin", a blank at the header's end
+        assert all(torch.equal(read[2][name], value) for name, value in tensors(2).items())
+
+
+def test_a_weight_of_no_digest_and_a_digest_of_no_weight_are_refused(shard, tmp_path):
+    with safe_open(shard, "pt") as file:
+        metadata = file.metadata()
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    more = {**stored, "0002/extra": torch.zeros(1)}
+    fewer = {name: value for name, value in stored.items() if name != "0003/fc.bias"}
+    renamed = {name.replace("fc.bias", "fc.bibs"): value for name, value in stored.items()}
+    for changed in (more, fewer, renamed):
+        save_file(changed, tmp_path / "changed", metadata)
+        assert "do not match their SHA-256" in refused(tmp_path / "changed")

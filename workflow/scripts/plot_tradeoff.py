@@ -1,11 +1,10 @@
-import pandas as pd
-
 from ptq_privacy import joblog
+from ptq_privacy.data import frames
 from ptq_privacy.report import storage, tradeoff
 
 joblog.start(snakemake.log[0])
 output = snakemake.output
-table = pd.read_parquet(snakemake.input.summary)
+table = frames.read(snakemake.input.summary)
 which = (snakemake.wildcards.dataset, snakemake.wildcards.arch, snakemake.params.attack)
 tradeoff.plot(table, *which, [output.svg, output.png])
 storage.plot(table, *which, [output.storage_svg, output.storage_png])

@@ -1,4 +1,5 @@
 from ptq_privacy import joblog
+from ptq_privacy.data import origin
 from ptq_privacy.models.checkpoints import Identity
 from ptq_privacy.stages.quantize import quantize_shard
 
@@ -14,5 +15,5 @@ quantize_shard(
     methods=settings["methods"],
     seed=settings["seed"],
     device=snakemake.config["device"],
-    code=snakemake.params.code,
+    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

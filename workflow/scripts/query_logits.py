@@ -1,4 +1,5 @@
 from ptq_privacy import joblog
+from ptq_privacy.data import origin
 from ptq_privacy.models.checkpoints import Identity
 from ptq_privacy.stages.query import query_shard
 
@@ -12,5 +13,5 @@ query_shard(
     identity=Identity(**settings["identity"]),
     queries=settings["queries"],
     device=snakemake.config["device"],
-    code=snakemake.params.code,
+    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

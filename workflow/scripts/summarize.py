@@ -1,4 +1,5 @@
 from ptq_privacy import joblog
+from ptq_privacy.data import origin
 from ptq_privacy.report import summary
 
 joblog.start(snakemake.log[0])
@@ -13,4 +14,9 @@ cells = [
     for place, cell in enumerate(settings["cells"])
 ]
 table = summary.summarize(cells, settings["targets"], settings["shadow_models"])
-summary.write(table, settings["headline"], **dict(snakemake.output.items()))
+summary.write(
+    table,
+    settings["headline"],
+    **dict(snakemake.output.items()),
+    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+)

@@ -1,4 +1,5 @@
 from ptq_privacy import joblog
+from ptq_privacy.data import origin
 from ptq_privacy.models.checkpoints import Identity
 from ptq_privacy.models.training import Recipe
 from ptq_privacy.stages.train import train_shard
@@ -13,5 +14,5 @@ train_shard(
     recipe=Recipe(**settings["recipe"]),
     seed=settings["seed"],
     device=snakemake.config["device"],
-    code=snakemake.params.code,
+    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..data.files import replacing
+from ..data.origin import Origin
 
 _KEYS = {"target": pa.int16(), "sample": pa.int32(), "label": pa.int16(), "member": pa.bool_()}
 
@@ -35,6 +36,7 @@ def write(
     label: np.ndarray,
     member: np.ndarray,
     scores: Mapping[str, np.ndarray],
+    origin: Origin | None = None,
 ) -> None:
     """Write the scores [targets, samples] of each attack; one row group a target.
 
@@ -60,7 +62,8 @@ def write(
                 f"expected {shape}, targets by samples, without NaN"
             )
     types = {**_KEYS, **dict.fromkeys(scores, pa.float64())}
-    schema = pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+    fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
+    schema = pa.schema(fields, metadata=origin)
     with (
         replacing(path) as temporary,
         pq.ParquetWriter(

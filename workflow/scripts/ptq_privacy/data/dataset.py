@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ptq_privacy.data import tensors
+from ptq_privacy.data.origin import Origin
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 METADATA = ("name", "classes", "mean", "std", "source", "sha256")
@@ -76,7 +77,7 @@ def _histogram(images: np.ndarray) -> np.ndarray:
     return counts
 
 
-def write(path: str | Path, dataset: Dataset) -> None:
+def write(path: str | Path, dataset: Dataset, origin: Origin | None = None) -> None:
     """Check a data set and write it as safetensors, atomically; equal sets give equal bytes.
 
     Raises:
@@ -90,6 +91,7 @@ def write(path: str | Path, dataset: Dataset) -> None:
         "std": json.dumps(dataset.std),
         "source": dataset.source,
         "sha256": dataset.sha256,
+        **(origin or {}),
     }
     tensors.write(path, {name: getattr(dataset, name) for name in ARRAYS}, metadata)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ptq_privacy.data.files import replacing
+from ptq_privacy.data.origin import Origin
 
 
 def draw(samples: int, models: int, seed: int) -> np.ndarray:
@@ -41,7 +42,9 @@ def draw(samples: int, models: int, seed: int) -> np.ndarray:
     return members
 
 
-def write(path: str | Path, members: Mapping[int, np.ndarray]) -> None:
+def write(
+    path: str | Path, members: Mapping[int, np.ndarray], origin: Origin | None = None
+) -> None:
     """Write each model's members, bool [samples] by model number, as parquet.
 
     Its columns are `sample`, then one bool column a model in ascending order, `model_0000` on. A
@@ -55,7 +58,12 @@ def write(path: str | Path, members: Mapping[int, np.ndarray]) -> None:
     columns = {"sample": pa.array(np.arange(samples, dtype=np.int32))}
     columns |= {_column(model): pa.array(members[model]) for model in sorted(members)}
     with replacing(path) as temporary:
-        pq.write_table(pa.table(columns), temporary, compression="zstd")
+        pq.write_table(
+            pa.table(columns, metadata=origin),
+            temporary,
+            compression="zstd",
+            write_page_checksum=True,
+        )
 
 
 def read(path: str | Path) -> dict[int, np.ndarray]:
@@ -66,7 +74,7 @@ def read(path: str | Path) -> dict[int, np.ndarray]:
         ValueError: names the file if it is damaged or does not hold halves of the samples.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise

@@ -29,10 +29,10 @@ def write(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     with replacing(path) as temporary:
         save_file(contiguous, temporary, dict(metadata))
-        _sort_header(temporary)
+        sort_header(temporary)
 
 
-def _sort_header(path: Path) -> None:
+def sort_header(path: Path) -> None:
     """Rewrite a file's header with its keys sorted: the same content in the same number of bytes.
 
     A file is the header's length (8 bytes, little-endian), the header (JSON, padded with blanks)

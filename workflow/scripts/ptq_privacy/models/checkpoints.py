@@ -1,24 +1,31 @@
 """Checkpoint shards: the weights of several models in one safetensors file, and what they are.
 
 Tensors are named `{model:04d}/{parameter}`. What a file must be follows from its path, and reading
-one that is something else is an error. Nothing in a file is ever executed.
+one that is something else is an error. Nothing in a file is ever executed. Digests of each model's
+tensors and of what the file says of itself tell a flipped bit.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ptq_privacy.data.files import replacing
+from ptq_privacy.data.origin import Origin
+from ptq_privacy.data.tensors import sort_header
 
 METADATA_KEY = "checkpoint"
+DIGEST_KEY = "sha256"
+"""Of the text under METADATA_KEY, which holds a digest of each model's tensors in turn."""
 
 
 @dataclass(frozen=True)
@@ -56,29 +63,42 @@ def write(
     path: str | Path,
     identity: Identity,
     models: Iterable[StoredModel],
-    provenance: Mapping[str, object],
+    origin: Origin | None = None,
 ) -> None:
     """Write a shard, atomically.
 
     Args:
         identity: what the file is.
         models: in the order of `identity.models`.
-        provenance: whatever else should be known of how the weights were made.
+        origin: the record of what made the weights.
 
     Raises:
         ValueError: the models are not those of the identity.
     """
     tensors: dict[str, Tensor] = {}
-    records = {}
+    records, digests = {}, {}
     for stored in models:
+        own = {name: value.detach().cpu().contiguous() for name, value in stored.tensors.items()}
+        tensors |= {f"{stored.number:04d}/{name}": value for name, value in own.items()}
         records[stored.number] = asdict(stored.record)
-        for name, value in stored.tensors.items():
-            tensors[f"{stored.number:04d}/{name}"] = value.detach().cpu().contiguous()
+        digests[stored.number] = digest(own)
     if tuple(records) != identity.models:
         raise ValueError(f"{path}: holds models {list(records)}, should be {identity.models}")
-    metadata = {**asdict(identity), "records": records, "provenance": dict(provenance)}
+    text = json.dumps({**asdict(identity), "records": records, "digests": digests})
+    metadata = {METADATA_KEY: text, DIGEST_KEY: hashlib.sha256(text.encode()).hexdigest()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {METADATA_KEY: json.dumps(metadata)})
+        save_file(tensors, temporary, {**metadata, **(origin or {})})
+        sort_header(temporary)
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors on the CPU: their names, types, shapes and bytes, sorted by name."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
@@ -89,7 +109,10 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     """
     try:
         with safe_open(path, "pt") as file:
-            metadata = json.loads((file.metadata() or {})[METADATA_KEY])
+            found = file.metadata() or {}
+        metadata = json.loads(found[METADATA_KEY])
+        if hashlib.sha256(found[METADATA_KEY].encode()).hexdigest() != found[DIGEST_KEY]:
+            raise ValueError("what it says of itself does not match its SHA-256")
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ValueError(f"{path}: not a readable checkpoint ({error}); remove it") from error
     if not isinstance(metadata, dict):
@@ -121,9 +144,18 @@ def read(path: str | Path, identity: Identity) -> Iterator[tuple[int, dict[str, 
         found = metadata.get(field)
         if found != (list(expected) if isinstance(expected, tuple) else expected):
             raise ValueError(f"{path}: its {field} is {found!r}, expected {expected!r}; remove it")
+    digests = metadata.get("digests", {})
     with safe_open(path, "pt") as file:
         names = sorted(file.keys())
         for number in identity.models:
             prefix = f"{number:04d}/"
-            own = [name for name in names if name.startswith(prefix)]
-            yield number, {name.removeprefix(prefix): file.get_tensor(name) for name in own}
+            own = {
+                name.removeprefix(prefix): file.get_tensor(name)
+                for name in names
+                if name.startswith(prefix)
+            }
+            if digest(own) != digests.get(str(number)):
+                raise ValueError(
+                    f"{path}: the weights of model {number} do not match their SHA-256; remove it"
+                )
+            yield number, own

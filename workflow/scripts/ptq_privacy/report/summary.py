@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ptq_privacy.attacks.metrics import METRICS
+from ptq_privacy.data import frames
 from ptq_privacy.data.files import replacing
+from ptq_privacy.data.origin import Origin
 from ptq_privacy.experiment import Precision
 from ptq_privacy.models import checkpoints
 from ptq_privacy.report import style
@@ -39,7 +41,7 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
     rows = []
     for cell in cells:
         precision = Precision.parse(cell.precision)
-        measured = pd.read_parquet(cell.leakage)
+        measured = frames.read(cell.leakage)
         columns = {
             "dataset": cell.dataset,
             "arch": cell.arch,
@@ -81,11 +83,15 @@ def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write(
-    table: pd.DataFrame, headline: str, parquet: str | Path, csv: str | Path, markdown: str | Path
+    table: pd.DataFrame,
+    headline: str,
+    parquet: str | Path,
+    csv: str | Path,
+    markdown: str | Path,
+    origin: Origin | None = None,
 ) -> None:
     """Write the whole table as parquet and CSV, and its headline attack as Markdown."""
-    with replacing(parquet) as temporary:
-        table.to_parquet(temporary, index=False)
+    frames.write(parquet, table, origin)
     with replacing(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     with replacing(markdown) as temporary:

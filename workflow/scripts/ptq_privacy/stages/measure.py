@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ptq_privacy.attacks import leakage
-from ptq_privacy.data.files import replacing
+from ptq_privacy.data import frames
+from ptq_privacy.data.origin import Origin
 
 
-def measure_scores(scores: str | Path, output: str | Path, seed: int, replicates: int) -> None:
+def measure_scores(
+    scores: str | Path, output: str | Path, seed: int, replicates: int, origin: Origin
+) -> None:
     """Write `leakage.measure` of a score file as parquet."""
-    table = leakage.measure(scores, seed, replicates)
-    with replacing(output) as temporary:
-        table.to_parquet(temporary, index=False)
+    frames.write(output, leakage.measure(scores, seed, replicates), origin)

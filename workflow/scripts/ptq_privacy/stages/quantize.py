@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ptq_privacy import devices, ptq
+from ptq_privacy.data.origin import Origin
 from ptq_privacy.experiment import Precision
 from ptq_privacy.models import architectures, checkpoints, packing
 from ptq_privacy.models.checkpoints import Identity, ModelRecord, StoredModel
@@ -53,11 +54,12 @@ def quantize_shard(
     methods: Mapping[str, Mapping[str, Any]],
     seed: int,
     device: str,
-    code: str,
+    origin: Origin,
 ) -> None:
     """Quantize the models of a full-precision shard by the recipe that `identity` names.
 
-    `methods` holds the settings of the quantization methods that the recipe uses, by name.
+    `methods` holds the settings of the quantization methods that the recipe uses, by name;
+    `origin` is the record of what makes them.
     """
     data = audit.load(dataset, membership, identity.models, devices.choose(device))
     precision = Precision.parse(identity.precision)
@@ -84,11 +86,4 @@ def quantize_shard(
             log.info("model %d: test accuracy %.4f", model, record.test_accuracy)
             yield StoredModel(model, packing.encode(result.state_dict(), weights), record)
 
-    provenance = {
-        "code": code,
-        "seed": seed,
-        "calibration_samples": calibration_samples,
-        "methods": {name: dict(own) for name, own in methods.items()},
-        "torch": torch.__version__,
-    }
-    checkpoints.write(output, identity, quantized(), provenance)
+    checkpoints.write(output, identity, quantized(), origin)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ptq_privacy import devices
 from ptq_privacy.data import logits, views
 from ptq_privacy.data.logits import LogitBlock
+from ptq_privacy.data.origin import Origin
 from ptq_privacy.models import architectures, checkpoints, inference, packing
 from ptq_privacy.models.checkpoints import Identity
 from ptq_privacy.stages import audit
@@ -24,7 +25,7 @@ def query_shard(
     identity: Identity,
     queries: Sequence[str],
     device: str,
-    code: str,
+    origin: Origin,
 ) -> None:
     """Write the logits of every model of a shard for every view of every sample.
 
@@ -43,4 +44,4 @@ def query_shard(
                 yield LogitBlock(model, query, labels, data.members[model], answer.cpu().numpy())
             log.info("model %d asked", model)
 
-    logits.write(output, answers(), data.classes, {"code": code, "queries": " ".join(queries)})
+    logits.write(output, answers(), data.classes, origin)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ptq_privacy.attacks import confidence, lira, rmia, scores
+from ptq_privacy.data.origin import Origin
 
 
 def score_targets(
@@ -19,6 +20,7 @@ def score_targets(
     lira_reference: bool,
     rmia_gamma: float,
     rmia_a: float,
+    origin: Origin,
 ) -> None:
     """Attack models 0..targets-1 with the rest of a pool of `models`, and write the scores.
 
@@ -44,4 +46,4 @@ def score_targets(
     known = attacked.phi, pool.phi, pool.member, range(targets)
     columns = lira.scores(*known, reference=lira_reference)
     columns |= rmia.scores(*known, gamma=rmia_gamma, a=rmia_a)
-    scores.write(output, attacked.models, attacked.label, attacked.member, columns)
+    scores.write(output, attacked.models, attacked.label, attacked.member, columns, origin)

@@ -14,7 +14,8 @@ import pandas as pd
 
 from ptq_privacy.attacks import confidence, lira, metrics, rmia
 from ptq_privacy.attacks.confidence import Confidences
-from ptq_privacy.data.files import replacing
+from ptq_privacy.data import frames
+from ptq_privacy.data.origin import Origin
 
 METRICS = ("tpr_at_fpr_0.001", "tpr_at_fpr_0.01", "auc")
 DRAWS = 4
@@ -31,6 +32,7 @@ def sweep_shadow_models(
     rmia_gamma: float,
     rmia_a: float,
     seed: int,
+    origin: Origin | None = None,
 ) -> None:
     """Write one row a (number of shadow models, draw, target, attack) with the target's metrics.
 
@@ -59,9 +61,8 @@ def sweep_shadow_models(
                 row = {"shadow_models": len(chosen) - 2, "draw": draw, "target": target}
                 rows.append(row | {"attack": attack} | _measured(pool, target, score))
     order = ["shadow_models", "draw", "target"]
-    with replacing(output) as temporary:
-        table = pd.DataFrame(rows).sort_values(order, kind="stable", ignore_index=True)
-        table.to_parquet(temporary, index=False)
+    table = pd.DataFrame(rows).sort_values(order, kind="stable", ignore_index=True)
+    frames.write(output, table, origin)
 
 
 def sizes(shadow_models: int) -> list[int]:

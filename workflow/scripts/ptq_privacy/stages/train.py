@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from ptq_privacy import devices
+from ptq_privacy.data.origin import Origin
 from ptq_privacy.models import checkpoints, training
 from ptq_privacy.models.checkpoints import Identity, ModelRecord, StoredModel
 from ptq_privacy.models.training import Recipe
@@ -26,11 +24,11 @@ def train_shard(
     recipe: Recipe,
     seed: int,
     device: str,
-    code: str,
+    origin: Origin,
 ) -> None:
     """Train the models of `identity` and write their checkpoints to `output`.
 
-    `code` is the digest of the code that does it; it is recorded with the seed and the recipe.
+    `origin` is the record of what makes them; it is kept in the file.
     """
     data = audit.load(dataset, membership, identity.models, devices.choose(device))
 
@@ -53,5 +51,4 @@ def train_shard(
             log.info("model %d: test accuracy %.4f", model, record.test_accuracy)
             yield StoredModel(model, network.state_dict(), record)
 
-    provenance = {"code": code, "seed": seed, "recipe": asdict(recipe), "torch": torch.__version__}
-    checkpoints.write(output, identity, trained(), provenance)
+    checkpoints.write(output, identity, trained(), origin)

@@ -1,0 +1,111 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from ptq_privacy.attacks import scores
+from ptq_privacy.data import dataset, frames, logits, membership, origin
+from ptq_privacy.models import checkpoints
+from ptq_privacy.report import origin as for_people
+
+CONFIG = {"study": "small", "seed": 5, "device": "cuda", "pool": {"targets": 3}}
+PARAMS = {"code": "c0de", "settings": {"epochs": 8, "models": (0, 1)}}
+HALF = np.arange(6) < 3
+LABEL = np.arange(6, dtype=np.int16) % 2
+
+
+def write_checkpoint(path, made):
+    identity = checkpoints.Identity("small", "digits", "resnet6", "full", (0,))
+    record = checkpoints.ModelRecord(1, 1)
+    stored = checkpoints.StoredModel(0, {"w": torch.ones(2)}, record)
+    checkpoints.write(path, identity, [stored], made)
+
+
+def write_dataset(path, made):
+    images = np.arange(24, dtype=np.uint8).reshape(6, 1, 2, 2)
+    labels = LABEL.astype(np.int64)
+    data = dataset.Dataset("small", ("a", "b"), images, labels, images, labels, "a test")
+    dataset.write(path, data, made)
+
+
+WRITERS = {
+    "dataset.safetensors": write_dataset,
+    "shard-000.safetensors": write_checkpoint,
+    "members-000.parquet": lambda path, made: membership.write(path, {0: HALF, 1: ~HALF}, made),
+    "logits-000.parquet": lambda path, made: logits.write(
+        path, [logits.LogitBlock(0, 0, LABEL, HALF, np.zeros((6, 2), np.float32))], 2, made
+    ),
+    "scores-transfer.parquet": lambda path, made: scores.write(
+        path, [0], LABEL, HALF[None], {"lira": np.zeros((1, 6))}, made
+    ),
+    "leakage-transfer.parquet": lambda path, made: frames.write(
+        path, pd.DataFrame({"auc": [0.5]}), made
+    ),
+}
+
+
+def made(**changes):
+    return origin.record("train_models", {**CONFIG, **changes}, PARAMS.items())
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_kind_of_artifact_says_what_made_it(tmp_path, name):
+    WRITERS[name](tmp_path / name, made())
+    found = origin.read(tmp_path / name)
+    assert found.pop("versions").keys() == {"python", *origin.PACKAGES}
+    assert found == {
+        "rule": "train_models",
+        "study": "small",
+        "seed": 5,
+        "code": "c0de",
+        "settings": {"epochs": 8, "models": [0, 1]},
+    }
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_execution_settings_and_time_change_no_byte(tmp_path, name):
+    for folder, device in (("a", "cpu"), ("b", "cuda")):
+        WRITERS[name](tmp_path / folder / name, made(device=device))
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_frame_survives_and_a_flipped_bit_is_named(tmp_path):
+    frame = pd.DataFrame({"attack": ["lira", "rmia"], "auc": [0.5, np.nan], "n": [1, 2]})
+    path = tmp_path / "leakage.parquet"
+    frames.write(path, frame, made())
+    pd.testing.assert_frame_equal(frames.read(path), frame)
+    whole = path.read_bytes()
+    place = whole.index(b"lira") if b"lira" in whole else 40
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(ValueError, match="leakage.parquet: not a whole parquet file"):
+        frames.read(path)
+
+
+def test_it_is_printed_to_be_read(tmp_path, capsys):
+    path = tmp_path / "scores-transfer.parquet"
+    WRITERS[path.name](path, made())
+    assert for_people.main([str(path)]) is None
+    text = capsys.readouterr().out
+    assert text.startswith(f"{path}:\n")
+    for line in ("  rule: train_models\n", "  seed: 5\n", "    epochs: 8\n", "    torch: "):
+        assert line in text
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "foreign.parquet", "cut.safetensors"])
+def test_a_file_without_a_record_is_named(tmp_path, name):
+    path = tmp_path / name
+    if name == "foreign.parquet":
+        pq.write_table(pa.table({"a": [1]}), path)
+    else:
+        path.write_text(json.dumps({"a": 1}))
+    with pytest.raises(ValueError, match=f"{name}: says nothing of what made it"):
+        origin.read(path)
+    assert name in for_people.main([str(path)])
+
+
+def test_a_missing_file_is_named(tmp_path):
+    assert "missing.parquet" in for_people.main([str(tmp_path / "missing.parquet")])
