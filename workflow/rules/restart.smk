@@ -4,7 +4,7 @@ import fcntl
 import os
 
 # Jobs end when this process does: what they would write then, nobody waits for.
-os.environ["PTQ_PRIVACY_SNAKEMAKE"] = str(os.getpid())
+os.environ.update(PTQ_PRIVACY_SNAKEMAKE=str(os.getpid()))
 
 
 def alive_here(folder=Path(".snakemake")):
