@@ -6,7 +6,7 @@ STUDY = $(shell .venv/bin/python -c "import yaml; print(yaml.safe_load(open('$(C
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --configfile $(CONFIG)
 LOGGER = $(shell [ -t 1 ] && echo "--logger rich")
 
-.PHONY: run provenance test lint report
+.PHONY: run provenance clean-stale test lint report
 
 run: .venv
 	@$(SNAKEMAKE) $(LOGGER)
@@ -20,6 +20,9 @@ report: .venv
 
 provenance: .venv
 	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.report.origin $(FILE)
+
+clean-stale: .venv
+	@.venv/bin/python workflow/stale.py $(CONFIG) $(if $(filter yes,$(DELETE)),--delete)
 
 test: .venv
 	@.venv/bin/python -m pytest --numprocesses $(CORES) --dist worksteal

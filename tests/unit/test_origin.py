@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ptq_privacy.attacks import scores
-from ptq_privacy.data import dataset, frames, logits, membership, origin
+from ptq_privacy.data import dataset, logits, membership, origin, tables
 from ptq_privacy.models import checkpoints
 from ptq_privacy.report import origin as for_people
 
@@ -42,7 +42,7 @@ WRITERS = {
     "scores-transfer.parquet": lambda path, made: scores.write(
         path, [0], LABEL, HALF[None], {"lira": np.zeros((1, 6))}, made
     ),
-    "leakage-transfer.parquet": lambda path, made: frames.write(
+    "leakage-transfer.parquet": lambda path, made: tables.write_frame(
         path, pd.DataFrame({"auc": [0.5]}), made
     ),
 }
@@ -76,13 +76,13 @@ def test_execution_settings_and_time_change_no_byte(tmp_path, name):
 def test_a_frame_survives_and_a_flipped_bit_is_named(tmp_path):
     frame = pd.DataFrame({"attack": ["lira", "rmia"], "auc": [0.5, np.nan], "n": [1, 2]})
     path = tmp_path / "leakage.parquet"
-    frames.write(path, frame, made())
-    pd.testing.assert_frame_equal(frames.read(path), frame)
+    tables.write_frame(path, frame, made())
+    pd.testing.assert_frame_equal(tables.read_frame(path), frame)
     whole = path.read_bytes()
     place = whole.index(b"lira") if b"lira" in whole else 40
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     with pytest.raises(ValueError, match="leakage.parquet: not a whole parquet file"):
-        frames.read(path)
+        tables.read_frame(path)
 
 
 def test_it_is_printed_to_be_read(tmp_path, capsys):

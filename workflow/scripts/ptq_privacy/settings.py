@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,17 @@ def checked(config: MutableMapping[str, Any], schema: Path) -> None:
     Raises:
         ValueError: names the key that is wrong and what is allowed.
     """
-    definition = yaml.safe_load(schema.read_text())
+    definition = _definition(schema)
     _refuse_first(_FillingValidator(definition).iter_errors(config))
     for name in config["datasets"]:
         training = {**definition["properties"]["training"], "required": []}
         overrides = config["datasets"][name].get("training", {})
         _refuse_first(_Validator(training).iter_errors(overrides), f"datasets.{name}.training.")
+
+
+@cache
+def _definition(schema: Path) -> dict[str, Any]:
+    return yaml.safe_load(schema.read_text())
 
 
 def training_of(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:

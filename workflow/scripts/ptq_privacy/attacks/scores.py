@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..data.files import replacing
+from ..data import tables
 from ..data.origin import Origin
 
 _KEYS = {"target": pa.int16(), "sample": pa.int32(), "label": pa.int16(), "member": pa.bool_()}
@@ -63,26 +62,16 @@ def write(
             )
     types = {**_KEYS, **dict.fromkeys(scores, pa.float64())}
     fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
-    schema = pa.schema(fields, metadata=origin)
-    with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(
-            temporary,
-            schema,
-            compression="zstd",
-            use_dictionary=["target", "label"],  # the others never repeat
-            write_page_checksum=True,
-        ) as parquet,
-    ):
-        for row, target in enumerate(targets):
-            columns = {
-                "target": np.full(shape[1], target, np.int16),
-                "sample": np.arange(shape[1], dtype=np.int32),
-                "label": label.astype(np.int16),
-                "member": member[row],
-                **{a: values[row].astype(np.float64) for a, values in scores.items()},
-            }
-            parquet.write_table(pa.table(columns, schema=schema), row_group_size=2**30)
+    columns = {
+        "target": np.repeat(np.asarray(targets, np.int16), shape[1]),
+        "sample": np.tile(np.arange(shape[1], dtype=np.int32), shape[0]),
+        "label": np.tile(label.astype(np.int16), shape[0]),
+        "member": member.ravel(),
+        **{attack: values.astype(np.float64).ravel() for attack, values in scores.items()},
+    }
+    table = pa.table(columns, schema=pa.schema(fields))
+    # The other columns never repeat a value.
+    tables.write(path, table, origin, rows_a_group=shape[1], dictionary=["target", "label"])
 
 
 def read(path: str | Path) -> Scores:
@@ -91,12 +80,7 @@ def read(path: str | Path) -> Scores:
     Raises:
         ValueError: names the file and what was expected of it where it is damaged or foreign.
     """
-    try:
-        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
-    except FileNotFoundError:
-        raise
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a readable parquet file of scores: {error}") from error
+    table = tables.read(path)
     attacks = table.column_names[len(_KEYS) :]
     types = [*_KEYS.values(), *[pa.float64()] * len(attacks)]
     if (

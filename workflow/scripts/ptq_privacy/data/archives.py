@@ -98,9 +98,9 @@ def _read_tar(path: Path, checks: _Checks, wanted: Wanted) -> Members:
 def _read_zip(path: Path, checks: _Checks, wanted: Wanted) -> Members:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
+            checks.name(member.filename)
             kind = stat.S_IFMT(member.external_attr >> 16)
             if member.is_dir():
-                checks.name(member.filename)
                 continue
             if kind not in (0, stat.S_IFREG):
                 raise ValueError(f"{path}: {member.filename!r} is a link or a special file")

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ptq_privacy.data.files import replacing
+from ptq_privacy.data import tables
 from ptq_privacy.data.origin import Origin
 
 
@@ -57,13 +56,7 @@ def write(
     samples = len(next(iter(members.values())))
     columns = {"sample": pa.array(np.arange(samples, dtype=np.int32))}
     columns |= {_column(model): pa.array(members[model]) for model in sorted(members)}
-    with replacing(path) as temporary:
-        pq.write_table(
-            pa.table(columns, metadata=origin),
-            temporary,
-            compression="zstd",
-            write_page_checksum=True,
-        )
+    tables.write(path, pa.table(columns), origin)
 
 
 def read(path: str | Path) -> dict[int, np.ndarray]:
@@ -73,12 +66,7 @@ def read(path: str | Path) -> dict[int, np.ndarray]:
         FileNotFoundError: there is no such file.
         ValueError: names the file if it is damaged or does not hold halves of the samples.
     """
-    try:
-        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
-    except (pa.ArrowInvalid, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{path}: not a whole parquet file ({error})") from None
+    table = tables.read(path)
     names = table.column_names
     models = [int(name[6:]) for name in names[1:] if re.fullmatch(r"model_\d{4,}", name)]
     if names != ["sample", *map(_column, sorted(set(models)))]:

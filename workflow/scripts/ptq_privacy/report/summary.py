@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ptq_privacy.attacks.metrics import METRICS
-from ptq_privacy.data import frames
+from ptq_privacy.data import tables
 from ptq_privacy.data.files import replacing
 from ptq_privacy.data.origin import Origin
 from ptq_privacy.experiment import Precision
@@ -41,7 +41,7 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
     rows = []
     for cell in cells:
         precision = Precision.parse(cell.precision)
-        measured = frames.read(cell.leakage)
+        measured = tables.read_frame(cell.leakage)
         columns = {
             "dataset": cell.dataset,
             "arch": cell.arch,
@@ -91,7 +91,7 @@ def write(
     origin: Origin | None = None,
 ) -> None:
     """Write the whole table as parquet and CSV, and its headline attack as Markdown."""
-    frames.write(parquet, table, origin)
+    tables.write_frame(parquet, table, origin)
     with replacing(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     with replacing(markdown) as temporary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ptq_privacy.attacks import leakage
-from ptq_privacy.data import frames
+from ptq_privacy.data import tables
 from ptq_privacy.data.origin import Origin
 
 
@@ -13,4 +13,4 @@ def measure_scores(
     scores: str | Path, output: str | Path, seed: int, replicates: int, origin: Origin
 ) -> None:
     """Write `leakage.measure` of a score file as parquet."""
-    frames.write(output, leakage.measure(scores, seed, replicates), origin)
+    tables.write_frame(output, leakage.measure(scores, seed, replicates), origin)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ptq_privacy.attacks import confidence, lira, metrics, rmia
 from ptq_privacy.attacks.confidence import Confidences
-from ptq_privacy.data import frames
+from ptq_privacy.data import tables
 from ptq_privacy.data.origin import Origin
 
 METRICS = ("tpr_at_fpr_0.001", "tpr_at_fpr_0.01", "auc")
@@ -62,7 +62,7 @@ def sweep_shadow_models(
                 rows.append(row | {"attack": attack} | _measured(pool, target, score))
     order = ["shadow_models", "draw", "target"]
     table = pd.DataFrame(rows).sort_values(order, kind="stable", ignore_index=True)
-    frames.write(output, table, origin)
+    tables.write_frame(output, table, origin)
 
 
 def sizes(shadow_models: int) -> list[int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +37,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("a single array")
         with loaded:
             return dict(loaded)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+    except Exception as error:  # a zip of headers in Python's syntax can be wrong in every way
         raise ValueError(f"{path}: not a readable .npz of plain arrays ({error})") from None
 
 

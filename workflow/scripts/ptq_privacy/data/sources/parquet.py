@@ -77,7 +77,7 @@ def _read_file(path: Path, shape: Sequence[int] | None) -> Part:
         if missing:
             raise ValueError(f"{path}: no column {missing[0]!r}; it has {', '.join(names)}")
         table = pq.read_table(path, columns=["image", "label"])
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a readable parquet file ({error})") from None
     if not table.num_rows:
         raise ValueError(f"{path}: no samples")
