@@ -124,12 +124,16 @@ def test_dead_columns_get_the_code_of_zero_and_change_nothing_else():
     seed=st.integers(0, 2**16),
     samples=st.integers(1, 40),
     magnitude=st.sampled_from([1e-12, 1.0, 1e12]),
+    summed_in=st.sampled_from([torch.float32, torch.float64]),
     dtype=st.sampled_from([torch.float32, torch.float64]),
 )
-def test_singular_second_moments_give_codes_that_beat_nearest(seed, samples, magnitude, dtype):
+def test_singular_second_moments_give_codes_that_beat_nearest(
+    seed, samples, magnitude, summed_in, dtype
+):
     weight, hessian = layer(8, 24, seed, samples)  # fewer samples than 24: rank-deficient
     on = grid.search(weight, 3)
-    codes = obc.quantize_rows(weight, hessian * magnitude, on, dtype)
+    rounded = hessian.to(summed_in).double()  # as calibration gives it: singular but for rounding
+    codes = obc.quantize_rows(weight, rounded * magnitude, on, dtype)
     assert codes.max() < 3
     greedy = error(weight, codes, hessian, on)
     assert greedy < error(weight, grid.nearest(weight, on), hessian, on)
