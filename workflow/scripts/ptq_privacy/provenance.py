@@ -12,7 +12,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-UNSEEN = {"joblog.py"}
+UNSEEN = {"joblog.py", "leases.py"}
 """Modules that no artifact can depend on."""
 
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
