@@ -27,6 +27,17 @@ include: "workflow/rules/report.smk"
 report: "workflow/report/workflow.rst"
 
 
+# Calibration needs a quantized precision, a threshold two pairs of shadow models.
+STATISTICS = [
+    *of_each_network(rules.compare_precisions.output),
+    *of_each_network(rules.measure_exposure.output, adversary=STUDY.adversaries),
+]
+if QUANTIZED_CELLS:
+    STATISTICS += of_each_network(rules.compare_calibration.output)
+if STUDY.pool.shadow_models >= 4:
+    STATISTICS += of_each_cell(rules.calibrate_thresholds.output.thresholds)
+
+
 rule all:
     default_target: True
     input:
@@ -36,6 +47,7 @@ rule all:
             *of_each_network(rules.plot_tradeoff.output),
             *of_each_network(rules.plot_sweep.output),
         ],
+        statistics=STATISTICS,
         members=expand(rules.tabulate_members.output, dataset=STUDY.datasets),
 
 

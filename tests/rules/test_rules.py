@@ -9,6 +9,8 @@ import pytest
 from safetensors import safe_open
 from sklearn.datasets import load_digits
 
+from ptq_privacy.attacks.confidence import phi
+
 NETWORK = "digits/resnet6"
 TERNARY = f"{NETWORK}/brecq-w1.58"
 
@@ -114,12 +116,101 @@ def test_score_attacks(study, finished, adversary):
 
 
 def test_measure_leakage(study, finished):
-    path = rerun(study, "measure_leakage", f"{TERNARY}/leakage-adaptive.parquet")
+    path = rerun(
+        study,
+        "measure_leakage",
+        f"{TERNARY}/leakage-adaptive.parquet",
+        f"{TERNARY}/replicates-adaptive.parquet",
+    )
     table = pd.read_parquet(path).set_index("attack")
     row = table.loc["lira_online"]
     assert row["targets"] == 2
     assert not row["fpr_0.001_supported"]
     assert row["auc_low"] <= row["auc_mean"] <= row["auc_high"]
+    drawn = pd.read_parquet(study.results / f"{TERNARY}/replicates-adaptive.parquet")
+    assert drawn.groupby("attack").size().to_dict() == dict.fromkeys(table.index, 20)
+    low = np.percentile(drawn[drawn["attack"] == "lira_online"]["auc"], 2.5)
+    assert row["auc_low"] == low
+
+
+def test_compare_precisions(study, finished):
+    path = rerun(study, "compare_precisions", f"{NETWORK}/comparisons.parquet")
+    table = pd.read_parquet(path)
+    # two precisions, by seven attacks and six metrics
+    assert table["kind"].value_counts().to_dict() == {
+        "against_full": 2 * 2 * 42,
+        "adaptive_minus_transfer": 2 * 42,
+        "taken_back": 2 * 42,
+    }
+    leakage = {
+        name: pd.read_parquet(study.results / f"{NETWORK}/{name}.parquet").set_index("attack")
+        for name in ("full/leakage-transfer", "brecq-w1.58/leakage-adaptive")
+    }
+    full, ternary = (own.loc["rmia_online", "auc_mean"] for own in leakage.values())
+    row = table.query(
+        "kind == 'against_full' and attack == 'rmia_online' and metric == 'auc' "
+        "and precision == 'brecq-w1.58' and adversary == 'adaptive'"
+    )
+    assert row["estimate"].tolist() == [ternary - full]
+    assert same_bytes(study, finished, f"{NETWORK}/comparisons.parquet")
+
+
+def test_compare_calibration(study, finished):
+    path = rerun(study, "compare_calibration", f"{NETWORK}/calibration.parquet")
+    table = pd.read_parquet(path)
+    assert len(table) == 2 * 2 * 3
+    assert (table["calibration_samples"] == 64).all()
+    # 64 of each target's 120 members calibrate; together they have the AUC of all members.
+    auc = table.query("metric == 'auc' and precision == 'brecq-w1.58' and adversary == 'adaptive'")
+    leakage = pd.read_parquet(study.results / f"{TERNARY}/leakage-adaptive.parquet")
+    expected = leakage.set_index("attack").loc["lira_online", "auc_mean"]
+    both = (64 * auc["calibration"] + 56 * auc["other"]) / 120
+    assert both.to_numpy() == pytest.approx(expected, abs=1e-12)
+    assert same_bytes(study, finished, f"{NETWORK}/calibration.parquet")
+
+
+def test_measure_exposure(study, finished):
+    path = rerun(
+        study,
+        "measure_exposure",
+        f"{NETWORK}/exposure-adaptive.parquet",
+        f"{NETWORK}/exposure-summary-adaptive.parquet",
+    )
+    table = pd.read_parquet(path)
+    assert table["precision"].value_counts().to_dict() == {
+        "full": 240,
+        "brecq-w1.58": 240,
+        "brecq-w1.58-head8": 240,
+    }
+    assert (table[["targets_in", "targets_out"]] == 1).all(axis=None)
+    leakage = pd.read_parquet(study.results / f"{TERNARY}/leakage-adaptive.parquet")
+    expected = leakage.set_index("attack").loc["lira_online", "tpr_at_fpr_0.01_mean"]
+    own = table[table["precision"] == "brecq-w1.58"]
+    assert own["caught_0.01"].mean() == pytest.approx(expected, abs=1e-12)
+    summary = pd.read_parquet(study.results / f"{NETWORK}/exposure-summary-adaptive.parquet")
+    summary = summary.set_index(["fpr", "statistic", "precision", "group"])["estimate"]
+    exposed = own["caught_0.01"].mean() - own["false_0.01"].mean()
+    assert summary[0.01, "exposure", "brecq-w1.58", "all"] == pytest.approx(exposed, abs=1e-6)
+    assert same_bytes(study, finished, f"{NETWORK}/exposure-adaptive.parquet")
+
+
+def test_calibrate_thresholds(study, finished):
+    path = rerun(study, "calibrate_thresholds", f"{TERNARY}/thresholds-transfer.parquet")
+    table = pd.read_parquet(path)
+    assert len(table) == 7 * 2
+    row = table.query("attack == 'global_threshold' and fpr_limit == 0.01").iloc[0]
+    # phi of the four shadow models' non-members at full precision, the 1 % highest left out
+    shards = [f"{NETWORK}/full/logits-{shard:03d}.parquet" for shard in range(2)]
+    logits = pd.concat([pd.read_parquet(study.results / shard) for shard in shards])
+    logits = logits[(logits["model"] > 1) & ~logits["member"]]
+    logits["phi"] = phi(np.stack(logits["logits"]), logits["label"].to_numpy())
+    means = logits.groupby(["model", "sample"])["phi"].mean().sort_values()
+    assert row["threshold_mean"] == pytest.approx(means.iloc[-1 - 4], abs=1e-12)
+    scores = pd.read_parquet(study.results / f"{TERNARY}/scores-transfer.parquet")
+    called = scores["global_threshold"] > row["threshold_mean"]
+    assert row["tpr"] == pytest.approx(called[scores["member"]].mean(), abs=1e-12)
+    assert row["fpr"] == pytest.approx(called[~scores["member"]].mean(), abs=1e-12)
+    assert same_bytes(study, finished, f"{TERNARY}/thresholds-transfer.parquet")
 
 
 def test_summarize(study, finished):

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from ptq_privacy.data import dataset, membership
+from ptq_privacy.data.calibration import calibration_set
 from ptq_privacy.data.sources import prepare
 from ptq_privacy.stages import audit
-from ptq_privacy.stages.quantize import calibration_set
 
 CPU = torch.device("cpu")
 SAMPLES = 60

@@ -10,8 +10,14 @@ import pytest
 from tests.conftest import REPOSITORY, TINY, Workdir
 
 LIBRARY = "workflow/scripts/ptq_privacy"
-FROM_LEAKAGE = {"measure_leakage", "summarize", "plot_tradeoff", "all"}
-FROM_SCORES = {"score_attacks", "measure_leakage", "summarize", "plot_roc", "plot_tradeoff", "all"}
+FROM_LEAKAGE = {"measure_leakage", "compare_precisions", "summarize", "plot_tradeoff", "all"}
+FROM_SCORES = FROM_LEAKAGE | {
+    "score_attacks",
+    "compare_calibration",
+    "measure_exposure",
+    "calibrate_thresholds",
+    "plot_roc",
+}
 FROM_QUANTIZATION = FROM_SCORES | {"query_logits", "quantize_models"}
 SWEEP = {"sweep_shadow_models", "plot_sweep"}  # of full precision
 FROM_ATTACKS = FROM_SCORES | SWEEP

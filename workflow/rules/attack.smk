@@ -32,6 +32,7 @@ rule measure_leakage:
         scores="<results>/{dataset}/{arch}/{precision}/scores-{adversary}.parquet",
     output:
         leakage="<results>/{dataset}/{arch}/{precision}/leakage-{adversary}.parquet",
+        replicates="<results>/{dataset}/{arch}/{precision}/replicates-{adversary}.parquet",
     log:
         "<logs>/{dataset}/{arch}/{precision}/measure_leakage-{adversary}.log",
     benchmark:
@@ -82,3 +83,125 @@ rule sweep_shadow_models:
         "Attacking {wildcards.arch} on {wildcards.dataset} with fewer shadow models."
     script:
         "../scripts/sweep_shadow_models.py"
+
+
+rule compare_precisions:
+    input:
+        leakage=of_each_precision(rules.measure_leakage.output.leakage),
+        replicates=of_each_precision(rules.measure_leakage.output.replicates),
+    output:
+        comparisons="<results>/{dataset}/{arch}/comparisons.parquet",
+    log:
+        "<logs>/{dataset}/{arch}/compare_precisions.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{arch}/compare_precisions.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code("compare_precisions"),
+        settings={
+            "cells": PRECISION_CELLS,
+        },
+    message:
+        "Comparing precisions and adversaries of {wildcards.arch} on {wildcards.dataset}."
+    script:
+        "../scripts/compare_precisions.py"
+
+
+rule compare_calibration:
+    input:
+        scores=of_each_quantized(rules.score_attacks.output.scores),
+    output:
+        calibration="<results>/{dataset}/{arch}/calibration.parquet",
+    log:
+        "<logs>/{dataset}/{arch}/compare_calibration.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{arch}/compare_calibration.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("compare_calibration"),
+        settings={
+            "cells": QUANTIZED_CELLS,
+            "attack": config["attacks"]["headline"],
+            "calibration_samples": config["quantization"]["calibration_samples"],
+            "seed": config["seed"],
+            "replicates": config["attacks"]["bootstrap_replicates"],
+        },
+    message:
+        "Comparing calibration samples of {wildcards.arch} on {wildcards.dataset} with other members."
+    script:
+        "../scripts/compare_calibration.py"
+
+
+rule measure_exposure:
+    input:
+        scores=scores_of_precisions,
+        full_logits=full_logits,
+    output:
+        exposure="<results>/{dataset}/{arch}/exposure-{adversary}.parquet",
+        summary="<results>/{dataset}/{arch}/exposure-summary-{adversary}.parquet",
+    log:
+        "<logs>/{dataset}/{arch}/measure_exposure-{adversary}.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{arch}/measure_exposure-{adversary}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        code=code("measure_exposure"),
+        settings={
+            "precisions": [str(precision) for precision in STUDY.precisions],
+            "attack": config["attacks"]["headline"],
+            **ATTACK_SETTINGS,
+            "seed": config["seed"],
+            "replicates": config["attacks"]["bootstrap_replicates"],
+        },
+    message:
+        "Looking which samples of {wildcards.dataset} stay exposed in {wildcards.arch} ({wildcards.adversary})."
+    script:
+        "../scripts/measure_exposure.py"
+
+
+rule calibrate_thresholds:
+    input:
+        scores="<results>/{dataset}/{arch}/{precision}/scores-{adversary}.parquet",
+        shadow_logits=shadow_logits,
+    output:
+        thresholds="<results>/{dataset}/{arch}/{precision}/thresholds-{adversary}.parquet",
+    log:
+        "<logs>/{dataset}/{arch}/{precision}/calibrate_thresholds-{adversary}.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{arch}/{precision}/calibrate_thresholds-{adversary}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("calibrate_thresholds"),
+        settings={
+            **ATTACK_SETTINGS,
+            "seed": config["seed"],
+            "replicates": config["attacks"]["bootstrap_replicates"],
+        },
+    message:
+        "Calibrating thresholds for {wildcards.arch} on {wildcards.dataset} at {wildcards.precision} ({wildcards.adversary})."
+    script:
+        "../scripts/calibrate_thresholds.py"

@@ -101,17 +101,25 @@ def shadow_logits(wildcards):
     )
 
 
-CELLS = [
-    {
-        "dataset": dataset,
-        "arch": arch,
-        "precision": str(precision),
-        "adversary": adversary,
-    }
-    for dataset in STUDY.datasets
-    for arch in STUDY.architectures
+def full_logits(wildcards):
+    """Every model of the pool at full precision."""
+    return expand(LOGITS, precision="full", shard=STUDY.pool.shards, allow_missing=True)
+
+
+# What is measured of each network: precisions and adversaries.
+PRECISION_CELLS = [
+    {"precision": str(precision), "adversary": adversary}
     for precision in STUDY.precisions
     for adversary in STUDY.adversaries_of(precision)
+]
+
+QUANTIZED_CELLS = [cell for cell in PRECISION_CELLS if cell["precision"] != "full"]
+
+CELLS = [
+    {"dataset": dataset, "arch": arch, **cell}
+    for dataset in STUDY.datasets
+    for arch in STUDY.architectures
+    for cell in PRECISION_CELLS
 ]
 
 
@@ -132,7 +140,17 @@ def of_each_network(pattern, **more):
     return expand(pattern, dataset=STUDY.datasets, arch=STUDY.architectures, **more)
 
 
-def scores_for_roc(wildcards):
+def of_each_precision(pattern, cells=PRECISION_CELLS):
+    return [
+        path for cell in cells for path in expand(pattern, allow_missing=True, **cell)
+    ]
+
+
+def of_each_quantized(pattern):
+    return of_each_precision(pattern, QUANTIZED_CELLS)
+
+
+def scores_of_precisions(wildcards):
     """Every precision's scores under one adversary; at full precision there is only one."""
     return [
         f"<results>/{wildcards.dataset}/{wildcards.arch}/{precision}/scores-{adversary}.parquet"

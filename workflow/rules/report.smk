@@ -49,7 +49,7 @@ rule summarize:
 
 rule plot_roc:
     input:
-        scores=scores_for_roc,
+        scores=scores_of_precisions,
     output:
         svg=report(
             "<results>/figures/roc-{dataset}-{arch}-{adversary}.svg",

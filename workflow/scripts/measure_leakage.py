@@ -6,6 +6,7 @@ joblog.start(snakemake.log[0])
 measure_scores(
     snakemake.input.scores,
     snakemake.output.leakage,
+    snakemake.output.replicates,
     **snakemake.params.settings,
     origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

@@ -1,11 +1,15 @@
 """What a precision leaks: each attack's metrics over targets, and how sure they are.
 
 The 95% intervals come from a bootstrap of the mean over targets that resamples targets and,
-crossed with them, samples: in a replicate one draw of samples serves all targets, since targets
-share their samples, and whatever makes a sample easy to catch, with each other. They cover other
-targets of this pool and other samples of this data set, and err on the wide side, since what varies
-from one (target, sample) to the next is counted about three times (Owen 2007, "The pigeonhole
-bootstrap"). They do not cover another draw of the shadow models, which all targets share too.
+crossed with them, samples (`resampling`). They cover other targets of this pool and other samples
+of this data set, and err on the wide side, since what varies from one (target, sample) to the next
+is counted about three times (Owen 2007, "The pigeonhole bootstrap"). They do not cover another
+draw of the shadow models, which all targets share too.
+
+Where a target has fewer non-members than 1/FPR, its threshold is its highest non-member, and a
+resample that leaves this one out (one in e does) lets the TPR only rise. There the non-members
+stay as they are and members and targets alone are resampled: each target has a highest non-member
+of its own, so resampling targets covers that one's chance as well.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import metrics
+from . import metrics, resampling
 from .metrics import METRICS
 from .scores import Scores, read
 
@@ -24,14 +28,28 @@ if TYPE_CHECKING:
 
 VERTICES_PER_CHUNK = 2**17  # of ROCs computed at once: their arrays fit a core's cache
 
+Replicates = dict[str, dict[str, np.ndarray]]
+"""By attack and metric, the mean over targets in each replicate: float64 [replicates]."""
+
 
 def measure(scores: Scores | str | Path, seed: int, replicates: int = 200) -> pd.DataFrame:
-    """One row an attack: every metric of `metrics.METRICS` over the targets.
+    """One row an attack: every metric of `metrics.METRICS` over the targets, as by `tabulate`.
 
     Args:
         scores: a score file, or what was read from it.
         seed: of the bootstrap.
         replicates: of the bootstrap.
+
+    Raises:
+        ValueError: no replicates, or a target without members or without non-members.
+    """
+    if not isinstance(scores, Scores):
+        scores = read(scores)
+    return tabulate(scores, bootstrap(scores, seed, replicates))
+
+
+def tabulate(scores: Scores, intervals: Replicates) -> pd.DataFrame:
+    """One row an attack, with the intervals that its replicates give.
 
     Returns:
         Columns `attack`, `targets`, `members` and `nonmembers` (of the target with the fewest),
@@ -39,31 +57,23 @@ def measure(scores: Scores | str | Path, seed: int, replicates: int = 200) -> pd
         and for each metric `_mean` and `_std` (over targets, divided by their number less one; NaN
         for one target), `_low` and `_high` (the mean's 95% interval) and `_pooled` (of one ROC
         over all targets' samples).
-
-    Raises:
-        ValueError: no replicates, or a target without members or without non-members.
     """
     import pandas as pd  # half a second that jobs which only use the functions below need not pay
 
-    if not isinstance(scores, Scores):
-        scores = read(scores)
-    if replicates < 1:
-        raise ValueError(f"replicates: {replicates} is not at least 1")
     targets = len(scores.targets)
     fewest = {
         "members": int(scores.member.sum(axis=1).min()),
         "nonmembers": int((~scores.member).sum(axis=1).min()),
     }
-    intervals = bootstrap(scores, seed, replicates)
     rows = []
     for attack, values in scores.attacks.items():
         row: dict[str, object] = {"attack": attack, "targets": targets, **fewest}
-        row["fpr_0.001_supported"] = fewest["nonmembers"] >= 1000
+        row["fpr_0.001_supported"] = metrics.supports(fewest["nonmembers"], "tpr_at_fpr_0.001")
         curves = [metrics.roc(*target) for target in zip(scores.member, values, strict=True)]
         pooled = metrics.roc(scores.member.ravel(), values.ravel())
         for name, metric in METRICS.items():
             each = np.array([metric(*curve) for curve in curves])
-            low, high = np.percentile(intervals[attack][name], (2.5, 97.5))
+            low, high = resampling.interval(intervals[attack][name])
             row |= {
                 f"{name}_mean": each.mean(),
                 f"{name}_std": each.std(ddof=1) if targets > 1 else np.nan,
@@ -75,15 +85,17 @@ def measure(scores: Scores | str | Path, seed: int, replicates: int = 200) -> pd
     return pd.DataFrame(rows)
 
 
-def bootstrap(scores: Scores, seed: int, replicates: int) -> dict[str, dict[str, np.ndarray]]:
+def bootstrap(scores: Scores, seed: int, replicates: int) -> Replicates:
     """The mean over targets of each attack's metrics, float64 [replicates], resampled.
 
     The same seed draws the same samples and targets whatever the attacks and their scores, so two
     score files of the same targets can be compared replicate by replicate.
 
     Raises:
-        ValueError: a target without members or without non-members.
+        ValueError: no replicates, or a target without members or without non-members.
     """
+    if replicates < 1:
+        raise ValueError(f"replicates: {replicates} is not at least 1")
     targets, samples = scores.member.shape
     rankings = {
         attack: [metrics.rank(*target) for target in zip(scores.member, values, strict=True)]
@@ -92,33 +104,32 @@ def bootstrap(scores: Scores, seed: int, replicates: int) -> dict[str, dict[str,
     each = {
         attack: {name: np.empty((replicates, targets)) for name in METRICS} for attack in rankings
     }
-    sample_seed, target_seed = np.random.SeedSequence(seed).spawn(2)
-    generator = np.random.default_rng(sample_seed)
     chunk = max(1, VERTICES_PER_CHUNK // samples)
-    for start in range(0, replicates, chunk):
-        stop = min(start + chunk, replicates)
-        weight = np.stack([_weights(generator, scores.member) for _ in range(start, stop)])
-        for attack, ranked in rankings.items():
-            for target, ranking in enumerate(ranked):
-                curve = metrics.curve(ranking, weight)
+    for rows, weight in resampling.sample_weights(scores.member, seed, replicates, chunk):
+        for target, member in enumerate(scores.member):
+            nonmembers = int((~member).sum())
+            resampled = {True: weight}
+            if not all(metrics.supports(nonmembers, name) for name in METRICS):
+                resampled[False] = np.where(member, weight, 1.0)
+            for attack, ranked in rankings.items():
+                curves = {key: metrics.curve(ranked[target], w) for key, w in resampled.items()}
                 for name, metric in METRICS.items():
-                    each[attack][name][start:stop, target] = metric(*curve)
-    drawn = np.random.default_rng(target_seed).integers(targets, size=(replicates, targets))
+                    curve = curves[metrics.supports(nonmembers, name)]
+                    each[attack][name][rows, target] = metric(*curve)
+    drawn = resampling.target_draws(targets, seed, replicates)
     return {
-        attack: {
-            name: np.take_along_axis(values, drawn, axis=1).mean(axis=1)
-            for name, values in by_name.items()
-        }
+        attack: {name: resampling.mean_over(drawn, values) for name, values in by_name.items()}
         for attack, by_name in each.items()
     }
 
 
-def _weights(generator: np.random.Generator, member: np.ndarray) -> np.ndarray:
-    """How often each sample is drawn, float64 [samples]; again if a target lacks a class."""
-    samples = member.shape[1]
-    while True:
-        drawn = generator.integers(samples, size=samples)
-        weight = np.bincount(drawn, minlength=samples).astype(np.float64)
-        inside = member @ weight
-        if (inside > 0).all() and (inside < samples).all():
-            return weight
+def as_table(intervals: Replicates) -> pd.DataFrame:
+    """Replicates as columns `attack`, `replicate` and one a metric, for a file."""
+    import pandas as pd
+
+    parts = [
+        pd.DataFrame({"attack": attack, **by_name}).rename_axis("replicate").reset_index()
+        for attack, by_name in intervals.items()
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    return table[["attack", "replicate", *METRICS]]

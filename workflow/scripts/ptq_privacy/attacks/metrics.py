@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+FPRS = (0.001, 0.01)  # the false-positive rates at which the study looks
 LOWEST_RATE = 1e-5  # where the log-log area's axes begin
 LOWEST_FPR = 1e-3  # where the semi-log area's axis begins
 
@@ -73,9 +74,12 @@ def curve(ranking: Ranking, weight: np.ndarray | None = None) -> tuple[np.ndarra
     return rates[0], rates[1]
 
 
+def _within(fpr: np.ndarray, limit: float) -> np.ndarray:
+    return fpr <= limit * (1 + 1e-9)  # k/n may round to just above the limit that it equals
+
+
 def _tpr_at(fpr: np.ndarray, tpr: np.ndarray, limit: float) -> np.ndarray:
-    allowed = fpr <= limit * (1 + 1e-9)  # k/n may round to just above the limit that it equals
-    return np.where(allowed, tpr, 0).max(axis=-1)
+    return np.where(_within(fpr, limit), tpr, 0).max(axis=-1)
 
 
 def _auc(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
@@ -139,6 +143,28 @@ def tpr_at_fpr(member: ArrayLike, score: ArrayLike, fpr: float) -> float:
     if not 0 <= fpr <= 1:
         raise ValueError(f"fpr: {fpr} is not between 0 and 1")
     return float(_tpr_at(*roc(member, score), fpr))
+
+
+def called_at_fpr(member: ArrayLike, score: ArrayLike, fpr: float) -> np.ndarray:
+    """Bool [samples]: who is called a member at the threshold whose TPR is `tpr_at_fpr`.
+
+    Of thresholds with equal FPR the lowest; nobody is called where even the highest score is that
+    of too many non-members.
+    """
+    if not 0 <= fpr <= 1:
+        raise ValueError(f"fpr: {fpr} is not between 0 and 1")
+    ranking = rank(member, score)
+    vertices = int(_within(curve(ranking)[0], fpr).sum())  # FPR ascends, so these are the first
+    called = np.zeros(len(ranking.order), dtype=bool)
+    if vertices > 1:
+        called[ranking.order[: ranking.last[vertices - 2] + 1]] = True
+    return called
+
+
+def supports(nonmembers: int, metric: str) -> bool:
+    """Whether so many non-members can resolve the FPR of a `tpr_at_fpr_...`; else True."""
+    _, is_rate, limit = metric.partition("tpr_at_fpr_")
+    return not is_rate or nonmembers * float(limit) >= 1
 
 
 def auc(member: ArrayLike, score: ArrayLike) -> float:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ptq_privacy import devices, ptq
+from ptq_privacy.data.calibration import calibration_set
 from ptq_privacy.data.origin import Origin
 from ptq_privacy.experiment import Precision
 from ptq_privacy.models import architectures, checkpoints, packing
@@ -23,25 +23,6 @@ from ptq_privacy.stages import audit
 KINDS: dict[str, type] = {"adaround": AdaRound, "brecq": Brecq, "obc": Obc, "refit": Refit}
 
 log = logging.getLogger(__name__)
-
-
-def calibration_set(members: np.ndarray, samples: int, seed: int, model: int) -> np.ndarray:
-    """Sample numbers, ascending, that calibrate a model: drawn from its own members alone.
-
-    Args:
-        members: bool [M], what the model was trained on.
-
-    Raises:
-        ValueError: the model has fewer members than samples are asked for.
-    """
-    own = np.flatnonzero(members)
-    if samples > len(own):
-        raise ValueError(
-            f"quantization.calibration_samples: {samples} is more than the {len(own)} members "
-            f"of model {model}"
-        )
-    generator = np.random.default_rng((seed, model, 1))  # (seed, k) drew the members of pair k
-    return np.sort(generator.choice(own, samples, replace=False))
 
 
 def quantize_shard(

@@ -1,0 +1,219 @@
+"""Exposure by sample and by group: by slow counting, under the null, and with planted outliers."""
+
+import numpy as np
+import pytest
+
+from ptq_privacy.attacks import exposure, lira, metrics, outliers, rmia, stand_ins
+from ptq_privacy.attacks.scores import Scores
+from ptq_privacy.data import membership
+
+
+def study(targets=8, samples=400, remembered=20, shift=6.0, seed=0):
+    """Scores that give away the first samples only, and precisions that keep a part of that."""
+    generator = np.random.default_rng(seed)
+    member = membership.draw(samples, targets + targets % 2, seed)[:targets]
+    known = np.where(np.arange(samples) < remembered, shift, 0.0)
+    noise = generator.normal(size=(3, targets, samples))
+    label = (np.arange(samples) % 10).astype(np.int16)
+    scores = {}
+    for (precision, kept), own in zip(
+        {"full": 1.0, "obc-w2": 0.5, "nearest-w2": 0.0}.items(), noise, strict=True
+    ):
+        found = {"a": own + kept * known * member}
+        scores[precision] = Scores(tuple(range(targets)), label, member, found)
+    return scores
+
+
+def test_shares_are_those_of_slow_counting():
+    scores = study(targets=5, samples=60)["full"]
+    found = {fpr: exposure.calls(scores, "a", fpr) for fpr in (0.01, 0.1)}
+    table = exposure.per_sample("full", scores.label, found)
+    for sample in range(60):
+        row = table.iloc[sample]
+        assert row["sample"] == sample
+        for fpr in found:
+            rates = {True: [], False: []}
+            for target in range(5):
+                member, values = scores.member[target], scores.attacks["a"][target]
+                allowed = [
+                    threshold
+                    for threshold in np.unique(values)
+                    if (values[~member] >= threshold).mean() <= fpr
+                ]
+                called = bool(allowed) and values[sample] >= min(allowed)
+                rates[bool(member[sample])].append(called)
+            assert row["targets_in"] == len(rates[True])
+            for side, name in ((True, "caught"), (False, "false")):
+                expected = np.mean(rates[side]) if rates[side] else np.nan
+                assert row[f"{name}_{fpr}"] == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_pair_gives_one_signed_number():
+    scores = study(targets=5, samples=60)["full"]
+    found = exposure.calls(scores, "a", 0.1)
+    signed = outliers.by_pair(found)
+    assert signed.shape == (2, 60)  # the fifth target has no partner
+    for pair in range(2):
+        for sample in range(60):
+            inside, outside = (2 * pair, 2 * pair + 1)
+            if not scores.member[inside, sample]:
+                inside, outside = outside, inside
+            expected = int(found.called[inside, sample]) - int(found.called[outside, sample])
+            assert signed[pair, sample] == expected
+
+
+def test_an_attack_without_scores_is_refused():
+    with pytest.raises(ValueError, match="attack 'b' is not among a"):
+        exposure.calls(study()["full"], "b", 0.01)
+
+
+def summarized(scores, fpr=0.01, replicates=60):
+    """Summary, orders and exposures; a pair's samples are ranked by the other targets."""
+    found = {precision: exposure.calls(own, "a", fpr) for precision, own in scores.items()}
+    exposures = {precision: outliers.by_pair(calls) for precision, calls in found.items()}
+    full = scores["full"]
+    orders = [
+        outliers.order(np.delete(full.member, own, 0), np.delete(full.attacks["a"], own, 0), fpr)
+        for own in np.arange(len(full.targets)).reshape(-1, 2)
+    ]
+    table = outliers.summarize(exposures, np.stack(orders), full.member, 0, replicates)
+    return table, np.stack(orders), exposures
+
+
+def test_samples_are_ranked_by_net_catches_then_by_whom_they_outscore():
+    member = np.array([[True, True, False, False], [False, False, True, True]])
+    score = np.array([[9.0, 2.0, 1.0, 0.0], [5.0, 6.0, 7.0, 5.5]])
+    # At FPR 0 samples 0, 1 and 2 are caught once. As members they outscore all non-members, 3 half.
+    assert outliers.order(member, score, 0.0).tolist() == [0, 1, 2, 3]
+    # With one false positive of two, 1 and 2 are caught once and called falsely once.
+    assert outliers.order(member, score, 0.5).tolist() == [0, 3, 1, 2]
+    planted = study()["full"]
+    order = outliers.order(planted.member, planted.attacks["a"], 0.01)
+    assert set(order[:20]) == set(range(20))
+
+
+def test_groups_are_means_over_their_samples():
+    table, order, exposures = summarized(study())
+    table = table.set_index(["statistic", "precision", "group"])
+    pairs, samples = order.shape
+    places = {"all": (0, 1), "top_1%": (0, 0.01), "other_99%": (0.01, 1), "top_10%": (0, 0.1)}
+    places |= {"other_90%": (0.1, 1), "decile_1": (0, 0.1), "decile_7": (0.6, 0.7)}
+    for precision, signed in exposures.items():
+        total = sum(signed[pair].sum() for pair in range(pairs))
+        for group, (start, stop) in places.items():
+            chosen = [
+                order[p][round(start * samples) : round(stop * samples)] for p in range(pairs)
+            ]
+            own = np.concatenate([signed[pair][c] for pair, c in enumerate(chosen)])
+            row = table.loc[("exposure", precision, group)]
+            assert row["estimate"] == pytest.approx(own.mean(), abs=1e-6)
+            assert row["low"] <= row["estimate"] <= row["high"]
+            if precision != "nearest-w2":
+                share = table.loc[("share", precision, group), "estimate"]
+                assert share == pytest.approx(own.sum() / total, abs=1e-6)
+
+
+def test_planted_outliers_are_found_and_their_protection_is_measured():
+    table, _, _ = summarized(study())
+    table = table.set_index(["statistic", "precision", "group"])
+    assert table.loc[("exposure", "full", "top_1%"), "estimate"] > 0.9
+    assert table.loc[("share", "full", "top_10%"), "low"] > 0.6
+    lost = table.loc[("fall", "nearest-w2", "top_10%")]
+    assert lost["low"] > 0.3
+    assert lost["p_value"] == 2 / 61
+    assert table.loc[("kept", "nearest-w2", "top_10%"), "high"] < 0.2
+    assert np.isnan(table.loc[("kept", "obc-w2", "decile_7"), "estimate"])
+    assert table.loc[("kept", "obc-w2", "decile_7"), "note"] == outliers.NO_EXPOSURE
+
+
+def test_correlations_are_spearmans():
+    from scipy import stats
+
+    table, _, exposures = summarized(study())
+    table = table[table["statistic"].str.startswith("correlation")]
+    table = table.set_index(["statistic", "precision", "other"])
+    own = {precision: signed.sum(axis=0) for precision, signed in exposures.items()}
+    same = table.loc[("correlation_same_targets", "full", "obc-w2"), "estimate"]
+    assert same == pytest.approx(stats.spearmanr(own["full"], own["obc-w2"])[0], abs=1e-9)
+    halves = {
+        p: (signed[0::2].sum(axis=0), signed[1::2].sum(axis=0)) for p, signed in exposures.items()
+    }
+    other = table.loc[("correlation_other_targets", "full", "obc-w2"), "estimate"]
+    expected = [
+        stats.spearmanr(halves["full"][side], halves["obc-w2"][1 - side])[0] for side in (0, 1)
+    ]
+    assert other == pytest.approx(np.mean(expected), abs=1e-9)
+    reliability = table.loc[("correlation_other_targets", "full", "full"), "estimate"]
+    assert reliability == pytest.approx(stats.spearmanr(*halves["full"])[0], abs=1e-9)
+
+
+def unlearned(models=12, samples=2000, seed=3):
+    """Confidences of models that learned nothing, of samples that are easy or hard."""
+    generator = np.random.default_rng(seed)
+    member = membership.draw(samples, models, seed)
+    phi = generator.normal(size=(models, samples, 1)) + 2 * generator.normal(size=(samples, 1))
+    return phi, member
+
+
+@pytest.mark.parametrize("attack", ["lira_online_fixed", "rmia_online", "global_threshold"])
+def test_no_sample_is_exposed_where_nothing_leaks(attack):
+    """Caught as often as called falsely, also those who seemed the most exposed to stand-ins."""
+    phi, member = unlearned()
+    models, samples = member.shape
+    settings = stand_ins.Settings(False, 2.0, 0.3)
+    attacks = rmia if attack.startswith("rmia") else lira
+    values = attacks.scores(phi, phi, member, range(models))[attack]
+    signed = outliers.by_pair(exposure.called(member, values, 0.1))
+    orders = [
+        outliers.order(inside, scores[attack], 0.1)
+        for _, inside, scores in stand_ins.attacked(phi, member, range(models), settings, [attack])
+    ]
+    table = outliers.summarize({"full": signed}, np.stack(orders), member, 0, 100)
+    table = table[table["statistic"] == "exposure"].set_index("group")
+    # A pair's signed call has variance 2 x 0.1 x 0.9 at most; a common sample adds none.
+    error = np.sqrt(2 * 0.1 * 0.9 / len(signed))
+    for group, share in (("all", 1), ("top_1%", 0.01), ("top_10%", 0.1), ("other_99%", 0.99)):
+        assert abs(table.loc[group, "estimate"]) < 4 * error / np.sqrt(share * samples), group
+    each = signed.mean(axis=0)
+    assert abs(each.mean()) < 4 * error / np.sqrt(samples)
+    assert each.std() < 1.1 * error
+
+
+def test_samples_ranked_by_their_own_targets_would_seem_exposed():
+    """Why stand-ins: the other targets know the pair that they rank for as shadow models."""
+    phi, member = unlearned()
+    values = lira.scores(phi, phi, member, range(12))["lira_online_fixed"]
+    scores = Scores(tuple(range(12)), np.zeros(2000, np.int16), member, {"a": values})
+    table, _, _ = summarized({"full": scores}, fpr=0.1)
+    top = table.set_index(["statistic", "group"]).loc[("exposure", "top_1%")]
+    assert top["low"] > 0.05
+
+
+def test_without_a_pair_or_a_ranking_there_is_a_note():
+    scores = study(targets=2)["full"]
+    signed = {"full": outliers.by_pair(exposure.calls(scores, "a", 0.01))}
+    for orders in (None, np.empty((0, 400), np.int64)):
+        table = outliers.summarize(signed, orders, scores.member, 0, 20)
+        assert table["estimate"].isna().all()
+        assert (table["note"] == outliers.TOO_FEW).all()
+    order = outliers.order(scores.member, scores.attacks["a"], 0.01)
+    table = outliers.summarize(signed, order[None], scores.member, 0, 20)
+    exposed = table[table["statistic"] == "exposure"]
+    assert exposed["estimate"].notna().all()
+    correlation = table[table["statistic"] == "correlation_other_targets"]
+    assert correlation["note"].tolist() == [outliers.CONSTANT]
+
+
+def test_called_at_an_fpr_is_what_the_metric_counts():
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        member = generator.random(30) < 0.5
+        score = generator.choice([-np.inf, 0.0, 1.0, 2.0, np.inf], size=30)
+        for fpr in (0.0, 0.01, 0.1, 0.5, 1.0):
+            called = metrics.called_at_fpr(member, score, fpr)
+            assert called[member].mean() == metrics.tpr_at_fpr(member, score, fpr)
+            assert called[~member].mean() <= fpr + 1e-12
+            if called.any():
+                np.testing.assert_array_equal(called, score >= score[called].min())
+    with pytest.raises(ValueError, match="not between 0 and 1"):
+        metrics.called_at_fpr([True, False], [1.0, 0.0], -0.1)

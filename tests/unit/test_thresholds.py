@@ -1,0 +1,106 @@
+"""Thresholds from stand-ins: by the slow way, never from the target, and what they give."""
+
+import numpy as np
+import pytest
+
+from ptq_privacy.attacks import lira, rmia, stand_ins, thresholds
+from ptq_privacy.attacks.scores import Scores
+from ptq_privacy.data import membership
+
+SETTINGS = stand_ins.Settings(False, 2.0, 0.3)
+
+
+def pool(models=8, samples=500, effect=1.0, seed=0):
+    generator = np.random.default_rng(seed)
+    member = membership.draw(samples, models, seed)
+    phi = generator.normal(size=(models, samples, 1)) + generator.normal(size=(samples, 1))
+    return phi + effect * member[..., None], member
+
+
+def test_a_threshold_is_that_of_all_stand_ins_together():
+    phi, member = pool()
+    found = thresholds.calibrate(phi, member, [0, 1, 4], SETTINGS)
+    assert set(found) == {*lira.ATTACKS, *rmia.ATTACKS}
+    for row, pair in enumerate((0, 0, 2)):
+        others = [m for m in range(8) if m // 2 != pair]
+        outside = {"lira_online": [], "rmia_offline": [], "global_threshold": []}
+        for place in range(len(others)):
+            known = phi[others][[place]], phi[others], member[others], [place]
+            scores = lira.scores(*known) | rmia.scores(*known)
+            for attack, values in outside.items():
+                values += scores[attack][0][~member[others[place]]].tolist()
+        for attack, values in outside.items():
+            ordered = np.sort(values)[::-1]
+            for k, allowed in enumerate((1, 15)):  # of 6 x 250 non-members
+                assert found[attack][row, k] == pytest.approx(ordered[allowed], abs=1e-12)
+
+
+def test_nothing_of_the_target_enters():
+    phi, member = pool()
+    before = thresholds.calibrate(phi, member, [2], SETTINGS)
+    phi[2:4] = np.random.default_rng(9).normal(size=phi[2:4].shape) * 50
+    after = thresholds.calibrate(phi, member, [2], SETTINGS)
+    for attack in before:
+        np.testing.assert_array_equal(before[attack], after[attack])
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 9), (0.1, 8), (0.19, 8), (0.3, 6), (0.999, 0), (1.0, 0)]
+)
+def test_at_most_the_share_lies_above(share, expected):
+    values = np.random.default_rng(0).permutation(10).astype(float)
+    assert thresholds.highest_but(values, share) == expected
+    assert (values > expected).mean() <= share
+
+
+def test_rates_and_predictive_values_are_those_counted():
+    generator = np.random.default_rng(0)
+    member = generator.random((4, 300)) < 0.5
+    score = generator.normal(size=member.shape) + member
+    scores = Scores((0, 1, 2, 3), np.zeros(300, np.int16), member, {"a": score})
+    limits = np.array([[2.0, 1.0], [2.1, 1.1], [2.2, 0.9], [2.0, 1.2]])
+    table = thresholds.evaluate(scores, {"a": limits}, 0, 40).set_index("fpr_limit")
+    for k, limit in enumerate((0.001, 0.01)):
+        called = score > limits[:, [k]]
+        fpr, tpr = (
+            np.mean([c[m].mean() for c, m in zip(called, side, strict=True)])
+            for side in (~member, member)
+        )
+        row = table.loc[limit]
+        assert row["fpr"] == pytest.approx(fpr, abs=1e-12)
+        assert row["tpr"] == pytest.approx(tpr, abs=1e-12)
+        for prior in (0.5, 0.1, 0.01):
+            # So many members and non-members in a thousand, so many of each called.
+            right, wrong = 1000 * prior * tpr, 1000 * (1 - prior) * fpr
+            assert row[f"ppv_{prior}"] == pytest.approx(right / (right + wrong), abs=1e-12)
+            assert row[f"ppv_{prior}_low"] < row[f"ppv_{prior}"] < row[f"ppv_{prior}_high"]
+        assert row["threshold_mean"] == limits[:, k].mean()
+        assert row["fpr_low"] < row["fpr"] < row["fpr_high"]
+
+
+def test_where_nobody_is_called_a_call_has_no_worth():
+    member = np.array([[True, False, True, False]])
+    scores = Scores((0,), np.zeros(4, np.int16), member, {"a": np.zeros((1, 4))})
+    table = thresholds.evaluate(scores, {"a": np.ones((1, 2))}, 0, 20)
+    assert (table[["fpr", "tpr", "fpr_high", "tpr_high"]] == 0).all(axis=None)
+    assert table[["ppv_0.5", "ppv_0.5_low", "ppv_0.01_high"]].isna().all(axis=None)
+
+
+def test_thresholds_give_about_their_fpr_on_the_target():
+    """The stand-ins have one pair of shadow models fewer, so only about."""
+    phi, member = pool(models=16, samples=4000)
+    known = phi, phi, member, range(16)
+    columns = lira.scores(*known) | rmia.scores(*known)
+    scores = Scores(tuple(range(16)), np.zeros(4000, np.int16), member, columns)
+    found = thresholds.calibrate(phi, member, range(16), SETTINGS)
+    table = thresholds.evaluate(scores, found, 0, 20).set_index(["attack", "fpr_limit"])
+    for attack in columns:
+        row = table.loc[(attack, 0.01)]
+        assert 0.006 < row["fpr"] < 0.012, attack
+    assert table.loc[("lira_online_fixed", 0.01), "ppv_0.5"] > 0.6
+
+
+def test_a_pool_too_small_to_stand_in_is_refused():
+    phi, member = pool(models=4)
+    with pytest.raises(ValueError, match=r"pool.shadow_models: 2 cannot stand in .* at least 4"):
+        thresholds.calibrate(phi, member, [0], SETTINGS)

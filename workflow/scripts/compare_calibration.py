@@ -1,0 +1,11 @@
+from ptq_privacy import joblog
+from ptq_privacy.data import origin
+from ptq_privacy.stages.compare import compare_calibration
+
+joblog.start(snakemake.log[0])
+compare_calibration(
+    snakemake.input.scores,
+    snakemake.output.calibration,
+    **snakemake.params.settings,
+    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+)
