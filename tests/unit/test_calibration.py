@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ptq_privacy.ptq.calibration import Walk
+from ptq_privacy.ptq.calibration import Walk, _unravel
 from ptq_privacy.ptq.graph import trace
 
 LAYERS = {
@@ -207,3 +207,10 @@ def test_values_that_are_not_finite_are_named() -> None:
     network[0].bias[0] = torch.nan
     with pytest.raises(ValueError, match="layer '0': its activations are not finite"):
         list(Walk(network, None, images(2, 3, 4, 4)).each_layer())
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 5), (2, 3, 4)])
+def test_places_are_those_of_flat_numbers(shape) -> None:
+    numbers = torch.randperm(torch.Size(shape).numel())
+    grid = torch.arange(len(numbers)).view(shape)
+    assert torch.equal(grid[_unravel(numbers, torch.Size(shape))], numbers)

@@ -5,6 +5,7 @@ import torch
 
 from ptq_privacy.ptq.grid import Grid, dequantize, nearest, search
 from ptq_privacy.ptq.rounding import (
+    Adam,
     Schedule,
     SoftWeights,
     chain,
@@ -113,3 +114,15 @@ def test_learning_is_adam_on_the_published_loss() -> None:
         adam.step()
     torch.testing.assert_close(h, rectified_sigmoid(v.detach()), atol=1e-3, rtol=1e-3)
     assert (h - soft.fraction).abs().max() > 0.1
+
+
+def test_adam_is_torchs() -> None:
+    ours = torch.randn(7)
+    theirs = ours.clone().requires_grad_()
+    adam, expected = Adam.of(ours), torch.optim.Adam([theirs])
+    for step in range(5):
+        rate, theirs.grad = 0.1 / (step + 1), torch.randn(7)
+        expected.param_groups[0]["lr"] = rate
+        adam.step(ours, theirs.grad, rate)
+        expected.step()
+    torch.testing.assert_close(ours, theirs.detach())

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ptq_privacy.ptq.descent import best_of_rows, checked_moments, coordinate_descent
 from ptq_privacy.ptq.grid import Grid, nearest
-from ptq_privacy.ptq.rounding import Schedule, SoftWeights, learn
+from ptq_privacy.ptq.rounding import Schedule, SoftWeights, descend
 
 
 def quantize_rows(
@@ -60,10 +60,8 @@ def _learn(soft: SoftWeights, second: Tensor, cross: Tensor, schedule: Schedule)
     """Codes learned on the whole calibration set at once."""
     second, cross = second.float(), cross.float()
 
-    def loss(weights: list[Tensor], _: Tensor) -> Tensor:
-        # Its gradient, which alone is used, is the quadratic's 2 (W H - T) for one product.
-        (weight,) = weights
-        return (2 * (weight.detach() @ second - cross) * weight).sum()
+    def gradients(weights: list[Tensor], _: Tensor) -> list[Tensor]:
+        return [torch.addmm(cross, weights[0], second, beta=-2, alpha=2)]  # 2 (W H - T)
 
-    h = learn(loss, soft, soft.fraction, 1, schedule, torch.Generator())
+    h = descend(gradients, soft, soft.fraction, 1, schedule, torch.Generator())
     return soft.codes(h)[0]

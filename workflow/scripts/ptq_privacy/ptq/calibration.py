@@ -187,9 +187,18 @@ class Walk:
         split = chosen.tensor_split(torch.searchsorted(chosen, ends[:-1]))
         starts = (ends - torch.tensor(sizes)).to(outputs[0].device)
         return [
-            torch.unravel_index(part.to(starts.device) - start, shape)
+            _unravel(part.to(starts.device) - start, shape)
             for part, start, shape in zip(split, starts, shapes, strict=True)
         ]
+
+
+def _unravel(index: Tensor, shape: torch.Size) -> Positions:
+    """`torch.unravel_index`, whose first call spends half a second on importing SymPy."""
+    places = []
+    for size in reversed(shape):
+        places.append(index % size)
+        index = index // size
+    return tuple(reversed(places))
 
 
 def set_weight(network: nn.Module, name: str, layer: QuantizedWeight) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ptq_privacy.ptq.calibration import CHUNK, set_weight
 from ptq_privacy.ptq.grid import QuantizedWeight
+from ptq_privacy.ptq.rounding import Adam
 from ptq_privacy.ptq.settings import Refit
 
 
@@ -51,19 +52,19 @@ def distil(
     own = dict(quantized.named_parameters())
     biases = {n: own[f"{n}.bias"].detach().clone() for n in layers if f"{n}.bias" in own}
     learned = [p.requires_grad_() for p in (*gains.values(), *biases.values())]
-    adam = torch.optim.Adam(learned)
+    adams = [Adam.of(parameter) for parameter in learned]
     generator = torch.Generator().manual_seed(seed)
     for iteration in range(settings.iterations):
         way = math.pi * iteration / settings.iterations
-        adam.param_groups[0]["lr"] = settings.learning_rate * (1 + math.cos(way)) / 2
+        rate = settings.learning_rate * (1 + math.cos(way)) / 2
         batch = torch.randperm(len(images), generator=generator)[: settings.batch].to(images.device)
         logits = torch.func.functional_call(
             quantized, _parameters(layers, gains, biases, quantized), images[batch]
         )
         loss = _divergence(logits.log_softmax(1), expected[batch])
-        for parameter, gradient in zip(learned, torch.autograd.grad(loss, learned), strict=True):
-            parameter.grad = gradient
-        adam.step()
+        gradients = torch.autograd.grad(loss, learned)
+        for adam, parameter, gradient in zip(adams, learned, gradients, strict=True):
+            adam.step(parameter, gradient, rate)
     return _kept_if_better(quantized, layers, gains, biases, images, expected, before)
 
 

@@ -59,6 +59,35 @@ def penalty(h: Tensor, beta: float) -> Tensor:
     return (1 - (2 * h - 1).abs().pow(beta)).sum()
 
 
+@dataclass
+class Adam:
+    """Adam (Kingma and Ba 2015) for one tensor, by its usual constants.
+
+    Torch's own spends a second on importing its compiler, more than most layers take to quantize.
+
+    mean, square: running averages of the gradient and of its square.
+    steps: taken so far.
+    """
+
+    mean: Tensor
+    square: Tensor
+    steps: int = 0
+
+    @classmethod
+    def of(cls, values: Tensor) -> Adam:
+        return cls(torch.zeros_like(values), torch.zeros_like(values))
+
+    @torch.no_grad()
+    def step(self, values: Tensor, gradient: Tensor, rate: float) -> None:
+        """Move the values, in place."""
+        self.steps += 1
+        self.mean.lerp_(gradient, 0.1)
+        self.square.lerp_(gradient.square(), 0.001)
+        correction = (1 - 0.999**self.steps) ** 0.5
+        rate *= correction / (1 - 0.9**self.steps)
+        values.addcdiv_(self.mean, self.square.sqrt().add_(1e-8 * correction), value=-rate)
+
+
 @dataclass(frozen=True)
 class SoftWeights:
     """The weights of several layers, laid end to end, each on the line between two grid points.
@@ -159,17 +188,13 @@ def descend(
     what automatic differentiation would.
     """
     v = inverse_rectified_sigmoid(start)
-    mean, square = torch.zeros_like(v), torch.zeros_like(v)
+    adam = Adam.of(v)
     for iteration in range(schedule.iterations):
         batch = torch.randperm(samples, generator=generator)[: schedule.batch].to(v.device)
         parts = gradients(soft.at(rectified_sigmoid(v)), batch)
         flat = torch.cat([part.flatten() for part in parts])
         gradient = chain(flat, v, soft.step, schedule.penalty, schedule.beta_at(iteration))
-        mean.lerp_(gradient, 0.1)
-        square.lerp_(gradient.square(), 0.001)
-        correction = (1 - 0.999 ** (iteration + 1)) ** 0.5
-        rate = schedule.learning_rate * correction / (1 - 0.9 ** (iteration + 1))
-        v.addcdiv_(mean, square.sqrt().add_(1e-8 * correction), value=-rate)
+        adam.step(v, gradient, schedule.learning_rate)
     return rectified_sigmoid(v)
 
 
