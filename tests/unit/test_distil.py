@@ -70,7 +70,7 @@ def test_one_step_is_adams_on_the_divergence(networks) -> None:
         logits.log_softmax(1), full(images).log_softmax(1), log_target=True, reduction="batchmean"
     )
     (gradient,) = torch.autograd.grad(loss, bias)
-    distil(full, quantized, layers, images, Refit(3, 1, 1e-3, batch=150), seed=0)
+    distil(full, quantized, layers, images, Refit(1, 1e-3, batch=150), seed=0)
     moved = quantized[0].bias - bias.detach()
     torch.testing.assert_close(moved, -1e-3 * gradient.sign(), atol=1e-6, rtol=1e-2)
 

@@ -19,7 +19,7 @@ from ptq_privacy.ptq.settings import AdaRound, Brecq, Refit, Settings
 
 LEARNING = [method for method in METHODS if method != "nearest"]
 FAST = Settings(
-    adaround=AdaRound(iterations=20), brecq=Brecq(iterations=10), refit=Refit(1, 2, batch=16)
+    adaround=AdaRound(iterations=20), brecq=Brecq(iterations=10), refit=Refit(2, batch=16)
 )
 
 

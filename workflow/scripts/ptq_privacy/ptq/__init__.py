@@ -235,14 +235,14 @@ def _refit(
     layers = {}
     for moments in walk.each_layer():
         layer = walk.quantized.network.get_submodule(moments.name)
-        layers[moments.name] = _refit_layer(moments, levels[moments.name], method.rounds, layer)
+        layers[moments.name] = _refit_layer(moments, levels[moments.name], layer)
         walk.set_weight(moments.name, layers[moments.name])
     if method.iterations:
         layers = distil(full, walk.quantized.network, layers, images, method, seed)
     return walk.quantized.network, layers
 
 
-def _refit_layer(moments: Moments, levels: int, rounds: int, layer: nn.Module) -> QuantizedWeight:
+def _refit_layer(moments: Moments, levels: int, layer: nn.Module) -> QuantizedWeight:
     """Fit one layer, group by group, and correct its bias in place if it has one."""
     grid = search(moments.weight.flatten(0, 1), levels)
     groups, rows, _ = moments.weight.shape
@@ -253,7 +253,7 @@ def _refit_layer(moments: Moments, levels: int, rounds: int, layer: nn.Module) -
         if layer.bias is not None:
             second, cross = refit.centred(second, cross, *means)
         part = grid.rows(slice(group * rows, (group + 1) * rows))
-        fitted.append(refit.quantize_rows(moments.weight[group], second, cross, part, rounds))
+        fitted.append(refit.quantize_rows(moments.weight[group], second, cross, part))
         shifts.append(refit.bias_correction(*fitted[-1], *means))
     if isinstance(layer.bias, Tensor):
         with torch.no_grad():

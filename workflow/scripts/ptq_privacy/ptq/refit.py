@@ -3,16 +3,14 @@
 The published methods choose codes on a grid that the weights alone have set. Here the grid is part
 of the fit, and so is the bias. A free bias takes up mean outputs, so weights are fitted to what
 varies (moments about the mean). The least-squares weight for the quantized network's inputs then
-goes to the whole grid: by greedy elimination (obc.py), which accounts for the inputs' correlations,
-polished by coordinate descent; and each channel's scale is refitted to its codes in closed form.
-Elimination and refitting alternate, from scales a little off the best so far to get out of local
-minima, and each channel keeps its best round.
+goes to the whole grid: by greedy elimination (obc.py), which accounts for the inputs' correlations.
+Coordinate descent over all codes and a closed-form refit of each channel's scale then take turns
+until neither helps. Once all layers are done, distil.py moves scales and biases together.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import cycle, islice
 
 import torch
 from torch import Tensor
@@ -22,7 +20,6 @@ from ptq_privacy.ptq.descent import checked_moments, coordinate_descent, objecti
 from ptq_privacy.ptq.grid import Grid, dequantize, nearest
 
 RIDGE = 1e-2  # of the mean diagonal: pulls to the full-precision weight where inputs say little
-STARTS = (1.0, 0.9, 1.1, 0.8, 1.25)  # a round's scales as shares of the best so far, in turn
 POLISH = 10  # descents and refits in turn, which mostly settle sooner
 
 
@@ -31,37 +28,31 @@ def quantize_rows(
     second_moment: Tensor,
     cross_moment: Tensor,
     grid: Grid,
-    rounds: int = 3,
 ) -> tuple[Tensor, Grid]:
     """Fit codes and scales together to the layer's outputs.
 
-    Rows start from nearest rounding. Each round eliminates the ridge-regression weight
-    (T + r W) (H + r I)^-1 near the best scales so far, then lets coordinate descent and the scale
-    refit take turns. A row keeps what has the least output error, so more rounds never raise it.
+    Coordinate descent and the scale refit take turns from nearest rounding; and once more, at the
+    scales so found, from elimination of the ridge-regression weight (T + r W) (H + r I)^-1. A row
+    keeps which of the two has the less output error.
 
     Args:
         weight: full-precision weight, [out, d].
         second_moment: H = E[x x^T] of the quantized network's inputs, [d, d]; see `centred`.
         cross_moment: T = E[y x^T], y the full-precision output without bias, [out, d].
         grid: to start from; its zero points and levels stay.
-        rounds: of elimination and refitting.
 
     Returns:
         Codes, uint8 [out, d], and their grid.
 
     Raises:
-        ValueError: an argument is not a finite matrix, shapes do not fit, or rounds is negative.
+        ValueError: an argument is not a finite matrix, or shapes do not fit.
     """
-    if rounds < 0:
-        raise ValueError(f"rounds: {rounds} is negative")
     second, cross = checked_moments(weight, second_moment, cross_moment)
-    best = _polish(nearest(weight, grid), grid, second, cross)
+    rounded = _polish(nearest(weight, grid), grid, second, cross)
     target = _least_squares(weight, second, cross)
-    for start in islice(cycle(STARTS), rounds):
-        near = replace(best[1], scale=start * best[1].scale)
-        codes = obc.quantize_rows(target, second, near, second.dtype, RIDGE)
-        best = _better_rows(best, _polish(codes, near, second, cross), second, cross)
-    return best
+    codes = obc.quantize_rows(target, second, rounded[1], second.dtype, RIDGE)
+    eliminated = _polish(codes, rounded[1], second, cross)
+    return _better_rows(rounded, eliminated, second, cross)
 
 
 def centred(

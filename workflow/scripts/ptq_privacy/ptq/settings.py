@@ -70,19 +70,17 @@ class Obc:
 class Refit:
     """Codes, scales and biases fitted together, then distilled: this project's own method.
 
-    rounds: of elimination and scale refitting, a layer.
     iterations, learning_rate, batch: of the distillation of scales and biases from full-precision
         predictions; 0 iterations leave it out.
     """
 
-    rounds: int = 3
     iterations: int = 200
     learning_rate: float = 1e-2
     batch: int = 32
 
     def __post_init__(self) -> None:
-        if self.rounds < 0 or self.iterations < 0:
-            raise ValueError("refit: rounds and iterations should not be negative")
+        if self.iterations < 0:
+            raise ValueError("refit: iterations should not be negative")
         if self.batch < 1 or not self.learning_rate > 0:
             raise ValueError("refit: batch and learning_rate should be positive")
 
