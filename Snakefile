@@ -27,15 +27,22 @@ include: "workflow/rules/report.smk"
 report: "workflow/report/workflow.rst"
 
 
+# Paths are written out: with a storage provider, another rule's output cannot be expanded.
 # Calibration needs a quantized precision, a threshold two pairs of shadow models.
 STATISTICS = [
-    *of_each_network(rules.compare_precisions.output),
-    *of_each_network(rules.measure_exposure.output, adversary=STUDY.adversaries),
+    *of_each_network("<results>/{dataset}/{arch}/comparisons.parquet"),
+    *of_each_network(
+        "<results>/{dataset}/{arch}/exposure-{kind}{adversary}.parquet",
+        kind=["", "summary-"],
+        adversary=STUDY.adversaries,
+    ),
 ]
 if QUANTIZED_CELLS:
-    STATISTICS += of_each_network(rules.compare_calibration.output)
+    STATISTICS += of_each_network("<results>/{dataset}/{arch}/calibration.parquet")
 if STUDY.pool.shadow_models >= 4:
-    STATISTICS += of_each_cell(rules.calibrate_thresholds.output.thresholds)
+    STATISTICS += of_each_cell(
+        "<results>/{dataset}/{arch}/{precision}/thresholds-{adversary}.parquet"
+    )
 
 
 rule all:
@@ -43,18 +50,25 @@ rule all:
     input:
         tables=rules.summarize.output,
         figures=[
-            *of_each_network(rules.plot_roc.output, adversary=STUDY.adversaries),
-            *of_each_network(rules.plot_tradeoff.output),
-            *of_each_network(rules.plot_sweep.output),
+            *of_each_network(
+                "<results>/figures/roc-{dataset}-{arch}-{adversary}.{kind}",
+                adversary=STUDY.adversaries,
+                kind=["svg", "png"],
+            ),
+            *of_each_network(
+                "<results>/figures/{figure}-{dataset}-{arch}.{kind}",
+                figure=["tradeoff", "storage", "sweep"],
+                kind=["svg", "png"],
+            ),
         ],
         statistics=STATISTICS,
-        members=expand(rules.tabulate_members.output, dataset=STUDY.datasets),
+        members=expand("<results>/{dataset}/membership.parquet", dataset=STUDY.datasets),
 
 
 rule train:
     input:
         expand(
-            rules.train_models.output.checkpoints,
+            "<results>/{dataset}/{arch}/full/shard-{shard}.safetensors",
             dataset=STUDY.datasets,
             arch=STUDY.architectures,
             shard=STUDY.pool.shards,

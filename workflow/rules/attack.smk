@@ -16,7 +16,7 @@ rule score_attacks:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
     params:
         code=code("score_attacks"),
@@ -42,7 +42,7 @@ rule measure_leakage:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
         code=code("measure_leakage"),
@@ -74,7 +74,7 @@ rule sweep_shadow_models:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
         code=code("sweep_shadow_models"),
@@ -87,8 +87,12 @@ rule sweep_shadow_models:
 
 rule compare_precisions:
     input:
-        leakage=of_each_precision(rules.measure_leakage.output.leakage),
-        replicates=of_each_precision(rules.measure_leakage.output.replicates),
+        leakage=of_each_precision(
+            "<results>/{dataset}/{arch}/{precision}/leakage-{adversary}.parquet"
+        ),
+        replicates=of_each_precision(
+            "<results>/{dataset}/{arch}/{precision}/replicates-{adversary}.parquet"
+        ),
     output:
         comparisons="<results>/{dataset}/{arch}/comparisons.parquet",
     log:
@@ -100,7 +104,7 @@ rule compare_precisions:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
         code=code("compare_precisions"),
@@ -115,7 +119,9 @@ rule compare_precisions:
 
 rule compare_calibration:
     input:
-        scores=of_each_quantized(rules.score_attacks.output.scores),
+        scores=of_each_quantized(
+            "<results>/{dataset}/{arch}/{precision}/scores-{adversary}.parquet"
+        ),
     output:
         calibration="<results>/{dataset}/{arch}/calibration.parquet",
     log:
@@ -127,7 +133,7 @@ rule compare_calibration:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
         code=code("compare_calibration"),
@@ -160,7 +166,7 @@ rule measure_exposure:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=8000,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=60,
     params:
         code=code("measure_exposure"),
@@ -192,7 +198,7 @@ rule calibrate_thresholds:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
         code=code("calibrate_thresholds"),

@@ -13,7 +13,7 @@ rule prepare_dataset:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=120,
     params:
         code=code("prepare_dataset"),
@@ -38,7 +38,7 @@ rule assign_members:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
     params:
         code=code("assign_members"),
@@ -56,7 +56,7 @@ rule assign_members:
 rule tabulate_members:
     input:
         membership=expand(
-            rules.assign_members.output.membership,
+            "<results>/{dataset}/members-{shard}.parquet",
             shard=STUDY.pool.shards,
             allow_missing=True,
         ),
@@ -71,7 +71,7 @@ rule tabulate_members:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
     params:
         code=code("tabulate_members"),

@@ -17,7 +17,7 @@ rule quantize_models:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=16000,
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=720,
     params:
         code=code("quantize_models"),
@@ -44,7 +44,7 @@ rule query_logits:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=8000,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=240,
     params:
         code=code("query_logits"),

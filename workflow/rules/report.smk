@@ -11,7 +11,9 @@ QUESTIONS = {
 
 rule summarize:
     input:
-        leakage=of_each_cell(rules.measure_leakage.output.leakage),
+        leakage=of_each_cell(
+            "<results>/{dataset}/{arch}/{precision}/leakage-{adversary}.parquet"
+        ),
         checkpoints=[path for cell in CELLS for path in checkpoints_of(cell)],
     output:
         parquet="<results>/tables/summary.parquet",
@@ -31,7 +33,7 @@ rule summarize:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
         code=code("summarize"),
@@ -68,7 +70,7 @@ rule plot_roc:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
         code=code("plot_roc"),
@@ -110,7 +112,7 @@ rule plot_tradeoff:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
         code=code("plot_tradeoff"),
@@ -142,7 +144,7 @@ rule plot_sweep:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
         code=code("plot_sweep"),

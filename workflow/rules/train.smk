@@ -16,7 +16,7 @@ rule train_models:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=8000,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=1440,
     params:
         code=code("train_models"),

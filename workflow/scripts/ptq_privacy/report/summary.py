@@ -42,13 +42,13 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
     for cell in cells:
         precision = Precision.parse(cell.precision)
         measured = tables.read_frame(cell.leakage)
-        columns = {
+        columns: dict[str, str | float] = {
             "dataset": cell.dataset,
             "arch": cell.arch,
             "precision": cell.precision,
             "method": precision.method or "full",
             "bits": 32.0 if precision.bits is None else precision.bits,
-            "head_bits": precision.head_bits,
+            "head_bits": np.nan if precision.head_bits is None else precision.head_bits,
             "adversary": cell.adversary,
             "shadow_models": shadow_models,
             **_of_targets(cell, targets),
