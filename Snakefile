@@ -28,7 +28,7 @@ report: "workflow/report/workflow.rst"
 
 
 # Paths are written out: with a storage provider, another rule's output cannot be expanded.
-# Calibration needs a quantized precision, a threshold two pairs of shadow models.
+# A threshold takes two pairs of shadow models.
 STATISTICS = [
     *of_each_network("<results>/{dataset}/{arch}/comparisons.parquet"),
     *of_each_network(
@@ -36,9 +36,8 @@ STATISTICS = [
         kind=["", "summary-"],
         adversary=STUDY.adversaries,
     ),
+    *CALIBRATION,
 ]
-if QUANTIZED_CELLS:
-    STATISTICS += of_each_network("<results>/{dataset}/{arch}/calibration.parquet")
 if STUDY.pool.shadow_models >= 4:
     STATISTICS += of_each_cell(
         "<results>/{dataset}/{arch}/{precision}/thresholds-{adversary}.parquet"

@@ -189,6 +189,35 @@ def test_intervals_cover_the_planted_truth():
     assert 0.85 * studies <= covered
 
 
+def test_intervals_of_an_fpr_that_nonmembers_cannot_resolve():
+    """100 non-members, so the TPR is that above the highest; its mean is known from many studies.
+
+    Intervals that resampled non-members as well would lean upward: their upper ends would lie
+    about twice as far above the estimates.
+    """
+
+    def planted(seed):
+        generator = np.random.default_rng(seed)
+        member = np.arange(200) < 100
+        member = np.stack([generator.permutation(member) for _ in range(10)])
+        return member, generator.normal(size=member.shape) + member
+
+    name = "tpr_at_fpr_0.001"
+    estimates = [
+        np.mean([metrics.tpr_at_fpr(m, v, 0.001) for m, v in zip(*planted(seed), strict=True)])
+        for seed in range(300)
+    ]
+    truth, covered, above, studies = np.mean(estimates), 0, 0.0, 50
+    for seed in range(studies):
+        member, values = planted(seed)
+        scores = Scores(tuple(range(10)), np.zeros(200, np.int16), member, {"a": values})
+        low, high = np.percentile(leakage.bootstrap(scores, seed, 60)["a"][name], (2.5, 97.5))
+        covered += low <= truth <= high
+        above += (high - estimates[seed]) / studies
+    assert 0.84 * studies <= covered
+    assert above < 3.5 * np.std(estimates)
+
+
 def test_a_target_of_one_class_is_refused():
     scores = planted()
     scores.member[2] = True

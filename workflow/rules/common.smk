@@ -115,12 +115,13 @@ PRECISION_CELLS = [
 
 QUANTIZED_CELLS = [cell for cell in PRECISION_CELLS if cell["precision"] != "full"]
 
-CELLS = [
-    {"dataset": dataset, "arch": arch, **cell}
+NETWORKS = [
+    {"dataset": dataset, "arch": arch}
     for dataset in STUDY.datasets
     for arch in STUDY.architectures
-    for cell in PRECISION_CELLS
 ]
+
+CELLS = [{**network, **cell} for network in NETWORKS for cell in PRECISION_CELLS]
 
 
 def of_each_cell(pattern):
@@ -159,3 +160,11 @@ def scores_of_precisions(wildcards):
             wildcards.adversary if precision.quantized else STUDY.adversaries[0]
         ]
     ]
+
+
+# A study without recipes has no calibration samples.
+CALIBRATION = (
+    of_each_network("<results>/{dataset}/{arch}/calibration.parquet")
+    if QUANTIZED_CELLS
+    else []
+)

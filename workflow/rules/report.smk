@@ -15,6 +15,8 @@ rule summarize:
             "<results>/{dataset}/{arch}/{precision}/leakage-{adversary}.parquet"
         ),
         checkpoints=[path for cell in CELLS for path in checkpoints_of(cell)],
+        comparisons=of_each_network("<results>/{dataset}/{arch}/comparisons.parquet"),
+        calibration=CALIBRATION,
     output:
         parquet="<results>/tables/summary.parquet",
         csv=report(
@@ -39,6 +41,7 @@ rule summarize:
         code=code("summarize"),
         settings={
             "cells": CELLS,
+            "networks": NETWORKS,
             "headline": config["attacks"]["headline"],
             "targets": STUDY.pool.targets,
             "shadow_models": STUDY.pool.shadow_models,

@@ -1,6 +1,6 @@
 from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.report import summary
+from ptq_privacy.data import origin, tables
+from ptq_privacy.report import differences, summary
 
 joblog.start(snakemake.log[0])
 settings = snakemake.params.settings
@@ -13,10 +13,21 @@ cells = [
     )
     for place, cell in enumerate(settings["cells"])
 ]
+texts = {
+    (network["dataset"], network["arch"]): differences.of_adversaries(
+        tables.read_frame(path), settings["headline"]
+    )
+    for network, path in zip(settings["networks"], snakemake.input.comparisons, strict=True)
+}
+for network, path in zip(settings["networks"], snakemake.input.calibration, strict=False):
+    texts[network["dataset"], network["arch"]] += "\n" + differences.of_calibration(
+        tables.read_frame(path)
+    )
 table = summary.summarize(cells, settings["targets"], settings["shadow_models"])
 summary.write(
     table,
     settings["headline"],
+    texts,
     **dict(snakemake.output.items()),
     origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

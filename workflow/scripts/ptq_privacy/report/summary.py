@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,20 +85,27 @@ def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
 def write(
     table: pd.DataFrame,
     headline: str,
+    differences: Mapping[tuple[str, str], str],
     parquet: str | Path,
     csv: str | Path,
     markdown: str | Path,
     origin: Origin | None = None,
 ) -> None:
-    """Write the whole table as parquet and CSV, and its headline attack as Markdown."""
+    """Write the whole table as parquet and CSV, and its headline attack as Markdown.
+
+    Args:
+        differences: by (data set, architecture), Markdown to follow its table.
+    """
     tables.write_frame(parquet, table, origin)
     with replacing(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     with replacing(markdown) as temporary:
-        temporary.write_text(as_markdown(table, headline))
+        temporary.write_text(as_markdown(table, headline, differences))
 
 
-def as_markdown(table: pd.DataFrame, attack: str) -> str:
+def as_markdown(
+    table: pd.DataFrame, attack: str, differences: Mapping[tuple[str, str], str]
+) -> str:
     """One table a (data set, architecture): precisions down, the two adversaries across."""
     parts = []
     for (dataset, arch), group in table[table["attack"] == attack].groupby(
@@ -125,10 +132,11 @@ def as_markdown(table: pd.DataFrame, attack: str) -> str:
         if not supported:
             parts.append(
                 f"\n{first['nonmembers']} non-members cannot resolve an FPR of 0.1 % a target: the "
-                "TPR is that at the largest FPR not above it, zero false positives. The pooled one "
-                "is read off a single ROC over all targets' scores, which can."
+                "TPR is that at the largest FPR not above it, zero false positives, and its "
+                "interval resamples targets and members alone. The pooled one is read off a single "
+                "ROC over all targets' scores, which can."
             )
-        parts.append("")
+        parts += ["", differences.get((str(dataset), str(arch)), "")]
     return "\n".join(parts)
 
 

@@ -1,0 +1,133 @@
+"""Every attack on what cannot leak, on what leaks by a known amount, and in another order.
+
+Rates are compared per sample, in its targets as a member against those as a non-member: samples
+are independent of each other, so their spread gives the error of the mean over targets that share
+shadow models.
+"""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from ptq_privacy.attacks import lira, metrics, rmia
+from ptq_privacy.data import logits as logit_files
+from ptq_privacy.data import membership
+from ptq_privacy.data.logits import LogitBlock
+from ptq_privacy.data.sources import prepare
+from ptq_privacy.models import architectures, inference
+from ptq_privacy.stages import score
+
+MODELS, SAMPLES = 8, 400
+ATTACKS = (*lira.ATTACKS, *rmia.ATTACKS)
+
+
+def attacked(shadow_phi, member, targets=None, target_phi=None):
+    targets = range(len(shadow_phi)) if targets is None else targets
+    target_phi = shadow_phi[list(targets)] if target_phi is None else target_phi
+    known = target_phi, shadow_phi, member, targets
+    return lira.scores(*known) | rmia.scores(*known)
+
+
+def assert_gives_nothing_away(member, values, name):
+    """AUC 0.5 and TPR = FPR, within four errors, as means of what each sample shows."""
+    above = 1 - stats.rankdata(values, axis=1) / values.shape[1]
+    for measure in (*((above < fpr).astype(float) for fpr in (0.01, 0.05, 0.2)), -above):
+        inside = (measure * member).sum(axis=0) / member.sum(axis=0)
+        outside = (measure * ~member).sum(axis=0) / (~member).sum(axis=0)
+        gain = inside - outside
+        assert abs(gain.mean()) <= 4 * gain.std() / np.sqrt(len(gain)), name
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    """Logits of random networks about real images, which no training has touched."""
+    data = prepare({"name": "digits", "source": "digits", "audit_samples": SAMPLES})
+    member = membership.draw(SAMPLES, MODELS, seed=1)
+    images = torch.from_numpy(data.train_images)
+    mean, std = torch.tensor(data.mean), torch.tensor(data.std)
+    blocks = []
+    for model in range(MODELS):
+        torch.manual_seed(model)
+        network = architectures.build("resnet6", 10, images.shape[1])
+        answer = inference.logits(network, images, mean.float(), std.float()).numpy()
+        blocks.append(LogitBlock(model, 0, data.train_labels, member[model], answer))
+    return member, blocks
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_untrained_networks_give_nothing_away(untrained, tmp_path, reference):
+    """Through the files and stages of the study, from logits to scores."""
+    member, blocks = untrained
+    shards = [tmp_path / f"logits-{k}" for k in range(2)]
+    for k, path in enumerate(shards):
+        logit_files.write(path, blocks[4 * k : 4 * k + 4], 10, {})
+    path = tmp_path / "scores"
+    score.score_targets(shards, shards, path, MODELS, MODELS, reference, 2.0, 0.3, {})
+    found = score.scores.read(path)
+    assert set(found.attacks) == set(ATTACKS)
+    np.testing.assert_array_equal(found.member, member)
+    for attack, values in found.attacks.items():
+        assert_gives_nothing_away(member, values, attack)
+    # In other files and another order, byte for byte the same.
+    third = [tmp_path / f"other-{k}" for k in range(4)]
+    for k, other in enumerate(third):
+        logit_files.write(other, blocks[2 * k : 2 * k + 2], 10, {})
+    again = tmp_path / "again"
+    score.score_targets(third[::-1], third, again, MODELS, MODELS, reference, 2.0, 0.3, {})
+    assert again.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_random_scores_give_nothing_away_pooled(attack):
+    """Membership drawn anew after the scores: exact binomial error over pooled targets."""
+    generator = np.random.default_rng(5)
+    phi = generator.normal(size=(12, 2000, 1)) + 2 * generator.normal(size=(2000, 1))
+    values = attacked(phi, membership.draw(2000, 12, 0))[attack]
+    member = generator.random(values.shape) < 0.5
+    n = member.size / 2
+    assert metrics.auc(member.ravel(), values.ravel()) == pytest.approx(
+        0.5, abs=4 * np.sqrt(1 / (6 * n))
+    )
+    for fpr in (0.001, 0.01, 0.1):
+        error = np.sqrt(2 * fpr * (1 - fpr) / n)  # of the TPR, and of the threshold
+        tpr = metrics.tpr_at_fpr(member.ravel(), values.ravel(), fpr)
+        assert abs(tpr - fpr) < 4 * error + 1 / n
+
+
+@pytest.mark.parametrize("shift", [0.5, 1.0])
+def test_a_known_shift_gives_the_analytic_auc(shift):
+    """phi ~ N(mu_i, 1) and d more for members: no attack can beat Phi(d / sqrt 2), and one
+    that knows mu_i from many shadow models almost reaches it; without any, phi alone cannot."""
+    models, samples = 64, 4000
+    generator = np.random.default_rng(2)
+    member = membership.draw(samples, models, 2)
+    ease = 3 * generator.normal(size=(samples, 1))
+    phi = generator.normal(size=(models, samples, 1)) + ease + shift * member[..., None]
+    targets = range(8)
+    found = attacked(phi, member, targets)
+    best = stats.norm.cdf(shift / np.sqrt(2))
+    reached = {
+        attack: np.mean([metrics.auc(member[t], values[t]) for t in targets])
+        for attack, values in found.items()
+    }
+    error = 4 * 0.3 / np.sqrt(8 * samples / 2)
+    known = stats.norm.cdf(shift / np.sqrt(2 * (1 + np.pi / 2 / 31)))  # by a median of 31
+    assert reached["lira_offline_fixed"] == pytest.approx(known, abs=error)
+    alone = stats.norm.cdf(shift / np.sqrt(2 * (1 + 9)))  # the samples' spread comes on top
+    assert reached["global_threshold"] == pytest.approx(alone, abs=2 * error + 0.01)
+    for attack, auc in reached.items():
+        assert alone - 2 * error - 0.01 < auc < best + error, attack
+
+
+def test_the_order_of_models_and_samples_changes_nothing():
+    generator = np.random.default_rng(4)
+    member = membership.draw(60, 10, 4)
+    phi = generator.normal(size=(10, 60, 2)) + member[..., None]
+    expected = attacked(phi, member)
+    pairs = generator.permutation(5)
+    models = np.stack([2 * pairs + 1, 2 * pairs], axis=1).ravel()  # twins swapped as well
+    samples = generator.permutation(60)
+    found = attacked(phi[models][:, samples], member[models][:, samples])
+    for attack, values in found.items():
+        np.testing.assert_allclose(values, expected[attack][models][:, samples], rtol=1e-9)
