@@ -232,6 +232,8 @@ def test_summarize(study, finished):
     text = (study.results / "tables/summary.md").read_text()
     assert "BRECQ 1.58 bits, head 8" in text
     assert "120 non-members cannot resolve" in text
+    assert "### What if the attacker adapts?" in text
+    assert "64 members that calibrated" in text
 
 
 def test_plot_roc(study, finished):
