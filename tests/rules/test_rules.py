@@ -10,6 +10,7 @@ from safetensors import safe_open
 from sklearn.datasets import load_digits
 
 from ptq_privacy.attacks.confidence import phi
+from tests.conftest import TINY
 
 NETWORK = "digits/resnet6"
 TERNARY = f"{NETWORK}/brecq-w1.58"
@@ -102,6 +103,16 @@ def test_query_logits(study, finished):
     assert own["member"].tolist() == members["model_0004"].tolist()
     assert np.stack(table["logits"]).shape == (6 * 240, 10)
     assert same_bytes(study, finished, f"{TERNARY}/logits-001.parquet")
+
+
+def test_compact_logits_are_smaller_and_give_the_same_scores(study, finished):
+    scores, logits = f"{NETWORK}/full/scores-transfer.parquet", f"{NETWORK}/full/logits-000.parquet"
+    study.write_config({**TINY, "logits": "compact"})
+    assert study.planned(f"results/tiny/{scores}") == {"query_logits": 2, "score_attacks": 1}
+    study.run(f"results/tiny/{scores}")
+    assert pq.read_schema(study.results / logits).names[5:] == ["phi", "correct"]
+    assert (study.results / logits).stat().st_size < (finished.results / logits).stat().st_size
+    assert same_bytes(study, finished, scores)
 
 
 @pytest.mark.parametrize("adversary", ["transfer", "adaptive"])

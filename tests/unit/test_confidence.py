@@ -1,14 +1,17 @@
 """phi against the definition in exact arithmetic, and its reading from shards."""
 
+import tracemalloc
 from dataclasses import replace
 from decimal import Decimal, localcontext
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ptq_privacy.attacks.confidence import phi, read_phi
+from ptq_privacy.attacks.phi import compacted
 from ptq_privacy.data import logits as logit_files
 from ptq_privacy.data.logits import LogitBlock
 
@@ -157,3 +160,44 @@ def test_models_are_ordered_by_number_whatever_the_order_of_the_files(tmp_path):
 def test_files_that_do_not_fit_together_are_refused(tmp_path, second, message):
     with pytest.raises(ValueError, match=message):
         read_phi(written(tmp_path, a=shard([0, 1]), b=second), range(4))
+
+
+def test_compact_files_give_the_same_bits_as_full_ones(tmp_path):
+    full = written(tmp_path, a=shard([0, 1]), b=shard([2, 3]))
+    compact = [tmp_path / "c.parquet", tmp_path / "d.parquet"]
+    for path, models in zip(compact, ([0, 1], [2, 3]), strict=True):
+        logit_files.write(path, map(compacted, shard(models)), None, {})
+    expected, found = read_phi(full, range(4)), read_phi(compact, range(4))
+    assert found.phi.tobytes() == expected.phi.tobytes()
+    np.testing.assert_array_equal(found.label, expected.label)
+    np.testing.assert_array_equal(found.member, expected.member)
+    np.testing.assert_array_equal(read_phi([full[0], compact[1]], range(4)).phi, expected.phi)
+
+
+def test_correctness_is_whether_the_label_has_the_largest_logit():
+    for block in shard(range(4)):
+        kept = compacted(block)
+        expected = [int(np.argmax(z)) == y for z, y in zip(block.logits, block.label, strict=True)]
+        assert kept.correct.tolist() == expected
+        # So it is where phi is positive, and may be elsewhere.
+        assert kept.correct[kept.phi > 0].all()
+
+
+def test_files_of_any_length_are_read_in_the_memory_of_a_few_blocks(tmp_path):
+    samples, classes, models = 4000, 100, 40
+    block_bytes = samples * classes * 4
+    label = np.zeros(samples, np.int16)
+    member = np.zeros(samples, bool)
+    logits = np.random.default_rng(0).normal(size=(samples, classes)).astype(np.float32)
+    path = tmp_path / "logits.parquet"
+    arrow = pa.total_allocated_bytes()
+    blocks = (LogitBlock(model, 0, label, member, logits) for model in range(models))
+    logit_files.write(path, blocks, classes, {})
+    for _ in logit_files.read(path):
+        assert pa.total_allocated_bytes() - arrow < 8 * block_bytes
+    tracemalloc.start()
+    found = read_phi([path], range(models))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.phi.nbytes + 10 * block_bytes < models * block_bytes
+    assert peak < 2 * found.phi.nbytes + 10 * block_bytes

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ptq_privacy.data import logits
-from ptq_privacy.data.logits import LogitBlock
+from ptq_privacy.data.logits import CompactBlock, LogitBlock
 
 SAMPLES, CLASSES = 7, 4
 
@@ -145,3 +145,56 @@ def test_rows_that_are_not_one_block_a_group_are_refused(path):
     backwards = pa.concat_tables([table.slice(SAMPLES, SAMPLES), table.slice(0, SAMPLES)])
     pq.write_table(backwards, path, row_group_size=SAMPLES)
     assert "expected ascending" in refused(path)
+
+
+def compact_blocks():
+    generator = np.random.default_rng(1)
+    return [
+        CompactBlock(
+            model=block.model,
+            query=block.query,
+            label=block.label,
+            member=block.member,
+            phi=generator.normal(size=SAMPLES),
+            correct=generator.random(SAMPLES) < 0.5,
+        )
+        for block in blocks()
+    ]
+
+
+@pytest.fixture
+def compact(tmp_path):
+    path = tmp_path / "logits-002.parquet"
+    logits.write(path, compact_blocks(), None, {"study": "digits"})
+    return path
+
+
+def test_what_is_kept_compact_is_read_as_it_was(compact):
+    for written, found in zip(compact_blocks(), logits.read_answers(compact), strict=True):
+        assert (written.model, written.query) == (found.model, found.query)
+        for field in ("label", "member", "phi", "correct"):
+            np.testing.assert_array_equal(getattr(written, field), getattr(found, field))
+            assert getattr(written, field).dtype == getattr(found, field).dtype
+    assert pq.ParquetFile(compact).num_row_groups == 4
+    assert logits.read_metadata(compact) == {"study": "digits"}
+
+
+def test_who_needs_logits_is_told_that_a_compact_file_has_none(compact):
+    assert "holds phi and correctness, not logits" in refused(compact)
+    assert "logits: full" in refused(compact)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda b: replace(b, phi=b.phi / 0), "phi is not finite"),
+        (lambda b: replace(b, phi=b.phi[1:]), r"phi \(6,\)"),
+        (lambda b: replace(b, label=b.label - 5), "labels out of range"),
+        (lambda b: blocks()[0], "is a LogitBlock"),
+    ],
+)
+def test_a_wrong_compact_block_is_refused(tmp_path, change, message):
+    with np.errstate(divide="ignore"), pytest.raises(ValueError, match=message):
+        logits.write(tmp_path / "logits.parquet", [change(compact_blocks()[0])], None, {})
+    with pytest.raises(ValueError, match="is a CompactBlock"):
+        logits.write(tmp_path / "logits.parquet", compact_blocks(), CLASSES, {})

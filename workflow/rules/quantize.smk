@@ -51,6 +51,7 @@ rule query_logits:
         settings=lambda wildcards: {
             "identity": identity(wildcards),
             "queries": config["queries"],
+            "logits": config["logits"],
         },
     message:
         "Asking {wildcards.arch} on {wildcards.dataset} at {wildcards.precision}, shard {wildcards.shard}, about every sample."

@@ -12,6 +12,7 @@ query_shard(
     snakemake.output.logits,
     identity=Identity(**settings["identity"]),
     queries=settings["queries"],
+    compact=settings["logits"] == "compact",
     device=snakemake.config["device"],
     origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

@@ -1,7 +1,7 @@
-"""From logits to the one number an attack looks at: how confident a model is in the true class.
+"""What the attacks see of a pool: every model's confidence in every sample's true class.
 
-phi(x) = log p_y - log(1 - p_y), the logit-scaled confidence of Carlini et al. (2022), section IV,
-is close to normally distributed over models, where p_y itself piles up at 1.
+The confidences are taken from logit files a block at a time, so a pool of any number of classes
+costs no more memory than one number a (model, sample, query).
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..data import logits as logit_files
+from .phi import of_block, phi
+
+__all__ = ["Confidences", "phi", "read_phi"]
 
 
 @dataclass(frozen=True)
@@ -26,53 +28,11 @@ class Confidences:
     member: np.ndarray  # bool [models, samples]
 
 
-def phi(logits: ArrayLike, labels: ArrayLike) -> np.ndarray:
-    """Logit-scaled confidence z_y - logsumexp of the other classes' z, in float64.
-
-    p_y itself is never formed, so nothing saturates or ties at extreme logits.
-
-    Args:
-        logits: [..., C], finite, of at least two classes.
-        labels: integers 0..C-1 that broadcast to the leading axes of `logits`.
-
-    Returns:
-        float64 [...]: positive where the true class outweighs all the others together.
-
-    Raises:
-        ValueError: fewer than two classes, a label out of range, logits that are not finite.
-    """
-    z = np.asarray(logits, dtype=np.float64)
-    if z.ndim == 0 or z.shape[-1] < 2:
-        raise ValueError(f"logits of shape {z.shape}: expected [..., classes], at least 2 classes")
-    if not np.isfinite(z).all():
-        raise ValueError("logits: not all are finite")
-    y = np.asarray(labels)
-    if not np.issubdtype(y.dtype, np.integer):
-        raise ValueError(f"labels are {y.dtype}; expected integers")
-    if y.size and (y.min() < 0 or y.max() >= z.shape[-1]):
-        raise ValueError(
-            f"labels from {y.min()} to {y.max()}; allowed: 0 to {z.shape[-1] - 1}, "
-            "the classes of the logits"
-        )
-    try:
-        at = np.broadcast_to(y, z.shape[:-1]).astype(np.int64)[..., None]
-    except ValueError:
-        raise ValueError(
-            f"labels of shape {y.shape} do not broadcast to logits' leading axes {z.shape[:-1]}"
-        ) from None
-    z_y = np.take_along_axis(z, at, axis=-1)
-    others = z.copy()
-    np.put_along_axis(others, at, -np.inf, axis=-1)
-    top = others.max(axis=-1, keepdims=True)
-    others -= top
-    total = np.exp(others, out=others).sum(axis=-1, keepdims=True)
-    return (z_y - top - np.log(total))[..., 0]
-
-
 def read_phi(paths: Iterable[str | Path], models: Iterable[int]) -> Confidences:
     """Confidences of `models` from the logit files that hold them, a block at a time.
 
-    Files may come in any order and may hold other models as well: those are passed over.
+    Full and compact files give the same numbers. Files may come in any order and may hold other
+    models as well: those are passed over.
 
     Raises:
         ValueError: names the model that is missing or found twice, or the file whose samples,
@@ -84,7 +44,7 @@ def read_phi(paths: Iterable[str | Path], models: Iterable[int]) -> Confidences:
     origin: dict[int, str | Path] = {}
     label: np.ndarray | None = None
     for path in paths:
-        for block in logit_files.read(path):
+        for block in logit_files.read_answers(path):
             if block.model not in found:
                 continue
             name = f"{path}: model {block.model}, query {block.query}"
@@ -101,7 +61,7 @@ def read_phi(paths: Iterable[str | Path], models: Iterable[int]) -> Confidences:
                     f"{name}: expected query {len(found[block.model])}; "
                     "a model's queries are 0, 1, 2, ..."
                 )
-            found[block.model].append(phi(block.logits, block.label))
+            found[block.model].append(of_block(block))
     return _gathered(wanted, found, member, label)
 
 
