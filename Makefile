@@ -1,4 +1,4 @@
-# make run | test | lint | report, each on a fresh machine: .venv is made when missing or when the pins changed.
+# make run | test | lint | report | plan, each on a fresh machine: .venv is made when missing or when the pins changed.
 CORES ?= $(shell nproc)
 CONFIG ?= config/config.yaml
 PYTHON ?= python3
@@ -6,7 +6,7 @@ STUDY = $(shell .venv/bin/python -c "import yaml; print(yaml.safe_load(open('$(C
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --configfile $(CONFIG)
 LOGGER = $(shell [ -t 1 ] && echo "--logger rich")
 
-.PHONY: run provenance clean-stale test lint report
+.PHONY: run plan provenance clean-stale test lint report
 
 run: .venv
 	@$(SNAKEMAKE) $(LOGGER)
@@ -23,6 +23,10 @@ provenance: .venv
 
 clean-stale: .venv
 	@.venv/bin/python workflow/stale.py $(CONFIG) $(if $(filter yes,$(DELETE)),--delete)
+
+# What a study will cost, before it runs. TFLOPS: what its device sustains in training; measured here without.
+plan: .venv
+	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.planning $(CONFIG) $(if $(TFLOPS),--tflops $(TFLOPS))
 
 test: .venv
 	@.venv/bin/python -m pytest --numprocesses $(CORES) --dist worksteal

@@ -9,6 +9,10 @@ import yaml
 
 from ptq_privacy.attacks import lira
 from ptq_privacy.attacks.confidence import phi
+from ptq_privacy.experiment import Study
+from ptq_privacy.planning import jobs
+from ptq_privacy.planning.__main__ import SCHEMA
+from ptq_privacy.settings import checked
 from tests.conftest import TINY, Workdir
 
 NETWORK = "digits/resnet6"
@@ -17,7 +21,11 @@ NETWORK = "digits/resnet6"
 def test_the_plan_of_a_fresh_study(tmp_path):
     workdir = Workdir(tmp_path)
     workdir.write_config(TINY)
-    assert workdir.planned() == {
+    planned = workdir.planned()
+    config = copy.deepcopy(TINY)
+    checked(config, SCHEMA)
+    assert jobs.counts(Study.from_config(config)).items() <= planned.items()
+    assert planned == {
         "prepare_dataset": 1,
         "assign_members": 2,
         "tabulate_members": 1,
@@ -37,6 +45,45 @@ def test_the_plan_of_a_fresh_study(tmp_path):
         "plot_sweep": 1,
         "all": 1,
     }
+
+
+def test_the_plan_of_the_papers_grid(tmp_path):
+    """Each rule's jobs, from the config's numbers alone; a new rule is a new line here."""
+    workdir = Workdir(tmp_path)
+    config = yaml.safe_load((workdir.repository / "config/paper.yaml").read_text())
+    workdir.write_config(config)
+    datasets = len(config["datasets"])
+    networks = datasets * len(config["architectures"])
+    shards, rest = divmod(config["pool"]["shadow_models"] + 2, config["pool"]["models_per_job"])
+    assert rest == 0
+    widths = len(config["quantization"]["bits"]) + len(config["quantization"]["decoupled"])
+    recipes = len(config["quantization"]["methods"]) * widths
+    adversaries = len(config["attacks"]["adversaries"])
+    assert (networks, recipes, adversaries) == (3 * 3, 5 * (3 + 1), 2)
+    cells = networks * (1 + recipes * adversaries)
+    expected = {
+        "prepare_dataset": datasets,
+        "assign_members": datasets * shards,
+        "tabulate_members": datasets,
+        "train_models": networks * shards,
+        "quantize_models": networks * recipes * shards,
+        "query_logits": networks * (1 + recipes) * shards,
+        "score_attacks": cells,
+        "measure_leakage": cells,
+        "summarize": 1,
+        "plot_roc": networks * adversaries,
+        "plot_tradeoff": networks,
+        "calibrate_thresholds": cells,
+        "measure_exposure": networks * adversaries,
+        "compare_precisions": networks,
+        "compare_calibration": networks,
+        "sweep_shadow_models": networks,
+        "plot_sweep": networks,
+        "all": 1,
+    }
+    assert workdir.planned() == expected
+    checked(config, SCHEMA)
+    assert jobs.counts(Study.from_config(config)).items() <= expected.items()
 
 
 @pytest.mark.parametrize(("config", "shards"), [("config", 1), ("fashion-mnist", 2)])

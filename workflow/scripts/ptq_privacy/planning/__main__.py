@@ -1,0 +1,84 @@
+"""The plan of a study, printed: python -m ptq_privacy.planning config/paper.yaml --tflops 100"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from ptq_privacy.experiment import Study
+from ptq_privacy.planning import network, rates, shapes
+from ptq_privacy.planning.rates import Rates
+from ptq_privacy.planning.stages import Case, Stage, plan, table
+from ptq_privacy.settings import checked, training_of
+
+SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
+
+
+def planned(config: dict[str, Any], results: Path, tflops: float | None = None) -> list[Stage]:
+    """The stages of a config, whose defaults are filled in place.
+
+    Args:
+        results: the folder of all studies' results, where one's own data may be prepared already.
+        tflops: what the device sustains in training; None: measure here.
+
+    Raises:
+        ValueError: the config is wrong, its device is not here, or its data are not known yet.
+    """
+    checked(config, SCHEMA)
+    study = Study.from_config(config)
+
+    @cache
+    def rate(autocast: bool) -> Rates:
+        if tflops is not None:
+            return rates.given(tflops)
+        if config["device"] == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                "device: cuda, but there is none here to measure; say what one sustains in "
+                "training, in 10^12 operations a second: make plan TFLOPS=100 CONFIG=..."
+            )
+        return rates.measured(torch.device(config["device"]), autocast)
+
+    cases = []
+    for name, settings in config["datasets"].items():
+        prepared = results / config["study"] / name / "dataset.safetensors"
+        shape = shapes.of(name, settings, prepared)
+        autocast = training_of(config, name)["autocast"]
+        for architecture in study.architectures:
+            cost = network.measure(architecture, shape.classes, shape.image)
+            cases.append(Case(study, config, name, shape, cost, rate(autocast)))
+    return plan(study, config, cases)
+
+
+def explained(config: Mapping[str, Any], tflops: float | None) -> str:
+    """What the numbers below it rest on."""
+    if tflops is None:
+        basis = f"rates measured here on the {config['device']}, one thread a job"
+    else:
+        basis = f"at {tflops:g} TFLOPS sustained in training, half that in float32"
+    return f"Study {config['study']}: {basis}. Tables and figures come on top, seconds a job."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make plan", description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--tflops", type=float)
+    arguments = parser.parse_args()
+    try:
+        config = yaml.safe_load(arguments.config.read_text())
+        stages = planned(config, Path("results"), arguments.tflops)
+    except (ValueError, OSError) as error:
+        sys.exit(f"plan: {error}")
+    print(explained(config, arguments.tflops))
+    print()
+    print(table(stages))
+
+
+if __name__ == "__main__":
+    main()

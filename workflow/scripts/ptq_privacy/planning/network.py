@@ -1,0 +1,132 @@
+"""What a network costs: operations, parameters, activations and bytes, counted on the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ptq_privacy.experiment import Precision, levels
+from ptq_privacy.models import architectures, packing
+from ptq_privacy.ptq.batchnorm import fold
+
+FOLDED = ("adaround", "brecq", "refit")
+"""Methods that store the network with batch normalisation folded into convolutions."""
+
+HEADER = 95  # bytes of a safetensors file's header that name a tensor, its type, shape and place
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or linear layer as the quantization methods see it.
+
+    `groups` matrices [out, d]; `positions` outputs an image; `held` numbers go in
+    and out.
+    """
+
+    name: str
+    groups: int
+    out: int
+    d: int
+    positions: int
+    held: int
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """One network on images of one shape.
+
+    flops: of a forward pass of one image; a multiplication and an addition are two.
+    activations: numbers that all modules put out for one image.
+    operations: modules called one after the other, each a kernel or a few.
+    layers: in the order in which they run.
+    state_bytes: of all parameters and buffers.
+    other_bytes, other_tensors: of those that are no layer's weight, "trained" and, after batch
+        normalisation is folded away, "folded".
+    """
+
+    flops: int
+    activations: int
+    operations: int
+    layers: tuple[Layer, ...]
+    state_bytes: int
+    other_bytes: Mapping[str, int]
+    other_tensors: Mapping[str, int]
+
+    @property
+    def weights(self) -> int:
+        return sum(layer.groups * layer.out * layer.d for layer in self.layers)
+
+
+def measure(architecture: str, classes: int, image: tuple[int, int, int]) -> NetworkCost:
+    """Count on the real network, with one image [C, H, W] without content."""
+    network = architectures.build(architecture, classes, image[0]).eval()
+    other = {"trained": _beside_weights(network), "folded": _beside_weights(fold(network))}
+    layers: list[Layer] = []
+    put_out: list[int] = []
+
+    def record(name: str, module: nn.Module) -> None:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            put_out.append(output.numel())
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                layers.append(_layer(name, module, inputs[0], output))
+
+        module.register_forward_hook(hook)
+
+    network = network.to("meta")
+    for name, module in network.named_modules():
+        if not list(module.children()):
+            record(name, module)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.empty(1, *image, device="meta"))
+    return NetworkCost(
+        flops=counter.get_total_flops(),
+        activations=sum(put_out),
+        operations=len(put_out),
+        layers=tuple(layers),
+        state_bytes=_bytes(network.state_dict()),
+        other_bytes={kind: _bytes(state) for kind, state in other.items()},
+        other_tensors={kind: len(state) for kind, state in other.items()},
+    )
+
+
+def checkpoint_bytes(network: NetworkCost, precision: Precision) -> int:
+    """What one model takes in a checkpoint shard, as models/packing.py lays it out."""
+    kind = "folded" if precision.method in FOLDED else "trained"
+    if precision.bits is None:
+        tensors = network.other_tensors[kind] + len(network.layers)
+        return network.state_bytes + tensors * HEADER
+    total = network.other_bytes[kind]
+    total += (network.other_tensors[kind] + 4 * len(network.layers)) * HEADER
+    for index, layer in enumerate(network.layers):
+        head = precision.head_bits is not None and index == len(network.layers) - 1
+        width = precision.head_bits if head else precision.bits
+        assert width is not None
+        rows = layer.groups * layer.out
+        total += rows * -(-layer.d // packing.digits_per_byte(levels(width)))
+        total += rows * (4 + 1) + 4 * 5  # scale, zero point; layout
+    return total
+
+
+def _layer(name: str, module: nn.Conv2d | nn.Linear, x: Tensor, y: Tensor) -> Layer:
+    groups = module.groups if isinstance(module, nn.Conv2d) else 1
+    out, d = module.weight.shape[0] // groups, module.weight[0].numel()
+    return Layer(
+        name, groups, out, d, y[0].numel() // module.weight.shape[0], x.numel() + y.numel()
+    )
+
+
+def _bytes(state: Mapping[str, Tensor]) -> int:
+    return sum(value.numel() * value.element_size() for value in state.values())
+
+
+def _beside_weights(network: nn.Module) -> dict[str, Tensor]:
+    weights = {
+        f"{name}.weight"
+        for name, module in network.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
+    }
+    return {k: v for k, v in network.state_dict().items() if k not in weights}

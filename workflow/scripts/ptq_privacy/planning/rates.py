@@ -1,0 +1,117 @@
+"""How fast a device is at what the stages do: measured on the spot, or from a given figure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+SHORT = 0.3  # seconds of one measurement
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Operations a second in training, inference, float32 and float64 products.
+
+    latency: seconds of one small operation, which bounds what is done one after the other.
+    """
+
+    training: float
+    inference: float
+    single: float
+    double: float
+    latency: float
+
+
+def given(tflops: float) -> Rates:
+    """From what a device sustains in training, in 10^12 operations a second.
+
+    Inference and quantization are float32 throughout, at half of it; float64 has a quarter, and a
+    kernel takes 10 microseconds to start: roughly so on GPUs made for computing.
+
+    Raises:
+        ValueError: not above 0.
+    """
+    if not tflops > 0:
+        raise ValueError(f"TFLOPS: {tflops:g} is not above 0")
+    full = tflops * 1e12
+    return Rates(full, full / 2, full / 2, full / 4, 1e-5)
+
+
+def measured(device: torch.device, autocast: bool) -> Rates:
+    """By short runs on a device, on one CPU thread as jobs have it: about two seconds."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        training, inference = _convolutions(device, autocast)
+        return Rates(
+            training=training,
+            inference=inference,
+            single=_product(device, torch.float32),
+            double=_product(device, torch.float64),
+            latency=_latency(device),
+        )
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _convolutions(device: torch.device, autocast: bool) -> tuple[float, float]:
+    """Convolution, normalisation, ReLU: forward and backward, and forward alone."""
+    channels, size, batch = 64, 16, 32
+    stack = nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    ).to(device)
+    stack = stack.to(memory_format=torch.channels_last)
+    images = torch.randn(batch, channels, size, size, device=device)
+    images = images.contiguous(memory_format=torch.channels_last).requires_grad_()
+    flops = 2 * batch * size**2 * channels**2 * 9
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            output = stack(images)
+        output.float().mean().backward()
+
+    def ask() -> None:
+        with torch.inference_mode():
+            stack(images)
+
+    training = 3 * flops / _seconds(step, device)
+    stack.eval()
+    return training, flops / _seconds(ask, device)
+
+
+def _product(device: torch.device, dtype: torch.dtype) -> float:
+    size = 512
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    return 2 * size**3 / _seconds(lambda: a @ a, device)
+
+
+def _latency(device: torch.device) -> float:
+    a = torch.randn(64, device=device)
+    return _seconds(lambda: a.add_(1.0), device)
+
+
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one run, the mean of as many as fit a short while, after a few to warm up.
+
+    On a CPU it is the time that the thread ran: a busy machine is not to be taken for a slow one.
+    """
+    cuda = device.type == "cuda"
+    clock = time.perf_counter if cuda else time.process_time
+    finish = torch.cuda.synchronize if cuda else (lambda: None)
+    for _ in range(3):
+        run()
+    finish()
+    runs, started = 0, clock()
+    while clock() - started < SHORT:
+        run()
+        runs += 1
+        if runs % 8 == 0:  # or a GPU's queue would grow
+            finish()
+    finish()
+    return (clock() - started) / runs
