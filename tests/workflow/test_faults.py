@@ -91,6 +91,9 @@ def refused(workdir, *targets):
     return done.stdout + done.stderr
 
 
+VICTIMS = ("worker", "snakemake", "group")
+
+
 def wait_for(condition, process):
     while not condition() and process.poll() is None:
         time.sleep(0.02)
@@ -101,9 +104,8 @@ def workers(process):
     return [child for child in children if child.is_running()]
 
 
-def kill_at_random(process, output, moments):
-    """Kill Snakemake, one of its workers or all at once; says which, or nothing if too late."""
-    victim = moments.choice(["worker", "snakemake", "group"])
+def kill_at_random(process, output, moments, victim):
+    """Kill a worker of Snakemake's, itself, or all at once; says which, or nothing if too late."""
     if victim == "worker" or moments.random() < 0.8:  # else while it starts
         wait_for(lambda: b"\nJob " in output.read_bytes(), process)
     time.sleep(moments.uniform(0, 2.5))
@@ -132,7 +134,7 @@ def run_under_fire(workdir, undisturbed, moments, kills):
         counts["runs"] += 1
         victim = None
         if counts["kills"] < kills:
-            victim = kill_at_random(process, output, moments)
+            victim = kill_at_random(process, output, moments, VICTIMS[counts["kills"] % 3])
             counts["kills"] += victim is not None
             counts[f"kills of {victim}"] += victim is not None
         process.wait()
@@ -206,3 +208,62 @@ def test_a_read_only_disk_is_named_and_the_study_goes_on_when_it_is_not(disk, fr
     assert disk("remount,rw,size=64m").returncode == 0
     fresh.run(DATASET)
     assert (fresh.path / DATASET).read_bytes() == (undisturbed.path / DATASET).read_bytes()
+
+
+def damaged(study, path, change):
+    """Change a file's bytes, but not its time, by which Snakemake would notice."""
+    file = study.path / path
+    whole, times = file.read_bytes(), file.stat()
+    file.write_bytes(change(whole))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return whole
+
+
+def truncated(whole):
+    return whole[: len(whole) // 2]
+
+
+def with_a_flipped_bit(whole):
+    middle = len(whole) * 3 // 4
+    return whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "reader"),
+    [
+        (
+            f"{NETWORK}/full/logits-000.parquet",
+            truncated,
+            f"{NETWORK}/full/scores-transfer.parquet",
+        ),
+        (
+            f"{NETWORK}/full/shard-000.safetensors",
+            with_a_flipped_bit,
+            f"{NETWORK}/full/logits-000.parquet",
+        ),
+    ],
+)
+def test_a_damaged_file_is_named_by_who_reads_it_and_can_be_mended(study, path, change, reader):
+    whole, result = damaged(study, path, change), (study.path / reader).read_bytes()
+    (study.path / reader).unlink()
+    output = refused(study, reader)
+    assert path in output
+    assert "ValueError: " in output
+    assert not (study.path / reader).exists()
+    damaged(study, path, lambda _: whole)
+    study.run(reader)
+    assert (study.path / reader).read_bytes() == result
+
+
+def test_a_job_that_the_kernel_kills_for_memory_is_named_and_done_again(fresh, tmp_path):
+    """As the kernel does it, by SIGKILL and without a word."""
+    process = fresh.start(DATASET, output=tmp_path / "output")
+    wait_for(lambda: workers(process), process)
+    for worker in workers(process):
+        worker.kill()
+    assert process.wait() != 0
+    output = (tmp_path / "output").read_text()
+    assert "Error in rule prepare_dataset" in output
+    assert "SIGKILL" in output or "status -9" in output or "137" in output
+    assert not artifacts(fresh)
+    fresh.run(DATASET)
