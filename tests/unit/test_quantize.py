@@ -288,3 +288,17 @@ def test_the_studys_networks_pass_at_three_levels(name, method):
     assert len(codes) == {"resnet18": 22, "resnet50": 54, "densenet121": 121}[name]
     assert all(layer.grid.levels == 3 for layer in codes.values())
     assert torch.isfinite(result(images)).all()
+
+
+@pytest.mark.parametrize("method", LEARNING)
+def test_progress_is_logged_a_layer_or_a_block_at_a_time(method, caplog):
+    torch.manual_seed(0)
+    model = SmallResNet().eval()
+    with caplog.at_level("INFO", logger="ptq_privacy"):
+        quantize(model, torch.randn(32, 1, 8, 8), Precision(method, 2.0), 0, FAST)
+    lines = [message.split() for message in caplog.messages if " s left" in message]
+    of = lines[0][1].split("/")[1]
+    assert {line[0] for line in lines} == {"block" if method == "brecq" else "layer"}
+    assert [line[1] for line in lines] == [f"{k}/{of}" for k in range(1, int(of) + 1)]
+    assert lines[-1][-3:] == ["0", "s", "left"]
+    assert int(of) == (4 if method == "brecq" else 7)

@@ -7,6 +7,7 @@ by the blocks quantized before it, from cached inputs that are carried from bloc
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ptq_privacy.ptq.calibration import CHUNK, Stream, Walk
+from ptq_privacy.ptq.calibration import CHUNK, Stream, Walk, report
 from ptq_privacy.ptq.graph import execute
 from ptq_privacy.ptq.grid import QuantizedWeight, dequantize
 from ptq_privacy.ptq.rounding import Schedule, SoftWeights, learn
@@ -149,6 +150,7 @@ def quantize(
         for value in (*block.inputs, block.output):
             walk.hold(value, until=block.nodes[-1])
     codes: dict[str, QuantizedWeight] = {}
+    done, started = 0, time.monotonic()
     for node in walk.nodes:
         if node in walk.layers:
             name = walk.layers[node]
@@ -162,6 +164,8 @@ def quantize(
             for name, layer in learned.items():
                 walk.set_weight(name, layer)
             codes |= learned
+            done += 1
+            report("block", done, len(blocks), block.name, started)
         walk.free(node)
     return codes
 

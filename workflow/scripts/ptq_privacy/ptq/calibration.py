@@ -8,6 +8,8 @@ in depth; a value is freed after its last use, and images are computed a chunk a
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,8 @@ from torch import Tensor, fx, nn
 from ptq_privacy.ptq.graph import WeightLayer, execute, is_weight_layer, trace
 from ptq_privacy.ptq.grid import QuantizedWeight, dequantize
 from ptq_privacy.ptq.settings import POSITIONS
+
+log = logging.getLogger(__name__)
 
 CHUNK = 128  # images at a time: their activations stay in a CPU's cache
 
@@ -79,6 +83,13 @@ class Stream:
         return [values[node] for values in self.chunks]
 
 
+def report(kind: str, done: int, total: int, name: str, started: float) -> None:
+    """Log how far a network's quantization is, at what rate, and for how long it may go on."""
+    each = (time.monotonic() - started) / done
+    left = each * (total - done)
+    log.info("%s %d/%d %s, %.2f s each, %.0f s left", kind, done, total, name, each, left)
+
+
 class Walk:
     """Both streams side by side, from the images to the network's output.
 
@@ -114,9 +125,12 @@ class Walk:
 
     def each_layer(self) -> Iterator[Moments]:
         """Each layer's moments, in graph order; the caller sets its quantized weight in between."""
+        done, started = 0, time.monotonic()
         for node in self.nodes:
             if node in self.layers:
                 yield self.moments(node)
+                done += 1
+                report("layer", done, len(self.layers), self.layers[node], started)
             self.run(node)
             self.free(node)
 
