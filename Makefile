@@ -4,7 +4,7 @@ CONFIG ?= config/config.yaml
 PYTHON ?= python3
 STUDY = $(shell .venv/bin/python -c "import yaml; print(yaml.safe_load(open('$(CONFIG)'))['study'])")
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --configfile $(CONFIG)
-LOGGER = $(shell [ -t 1 ] && echo "--logger rich")
+LOGGER = $(shell [ -t 2 ] && echo "--logger rich")
 
 .PHONY: run plan provenance clean-stale test lint report
 
