@@ -100,8 +100,16 @@ def wait_for(condition, process):
 
 
 def workers(process):
+    """The processes that run a rule's script."""
     children = psutil.Process(process.pid).children() if process.poll() is None else []
-    return [child for child in children if child.is_running()]
+    return [child for child in children if "/.snakemake/scripts/" in command_of(child)]
+
+
+def command_of(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended meanwhile
+        return ""
 
 
 def kill_at_random(process, output, moments, victim):
