@@ -18,7 +18,7 @@ rule quantize_models:
     resources:
         gpu=GPU,
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
-        runtime=720,
+        runtime=1440,
     params:
         code=code("quantize_models"),
         settings=quantization_settings,

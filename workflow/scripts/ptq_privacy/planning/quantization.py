@@ -7,7 +7,7 @@ and greedy elimination take one small step a column, and there a device's latenc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from ptq_privacy.planning.network import Layer, NetworkCost
@@ -21,28 +21,29 @@ ELEMENTWISE = (
 )
 SWEEPS = 8  # of coordinate descent until no code changes, typically
 POLISHES = 4  # of refit until codes and scales settle, typically
-STEP_KERNELS = {"column": 6, "elimination": 24, "learning": 30, "operation": 4}
+STEP_KERNELS = {"column": 6, "elimination": 24, "learning": 30, "module": 4}
 """Small operations in a column of descent, an elimination, a step of learning, a module's step."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """Float operations in float32 and float64, and how many small ones follow each other."""
+    """Float operations in float32 and float64, and how many small ones follow each other.
+
+    `modules` of these are steps of a network's modules, forward and back.
+    """
 
     single: float = 0.0
     double: float = 0.0
     kernels: float = 0.0
+    modules: float = 0.0
 
     def __add__(self, other: Work) -> Work:
-        return Work(
-            self.single + other.single, self.double + other.double, self.kernels + other.kernels
-        )
+        return Work(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def seconds(self, rates: Rates) -> float:
         """The time that it takes at given rates."""
-        return (
-            self.single / rates.single + self.double / rates.double + self.kernels * rates.latency
-        )
+        arithmetic = self.single / rates.single + self.double / rates.double
+        return arithmetic + self.kernels * rates.latency + self.modules * rates.module
 
 
 def work(
@@ -117,13 +118,15 @@ def _elimination(layer: Layer, double: bool) -> Work:
 def _minibatches(network: NetworkCost, iterations: int, batch: int) -> Work:
     """Forward and backward through the whole network, in blocks or at once."""
     arithmetic = 3.0 * batch * network.flops + ELEMENTWISE * network.weights
-    learning = len(network.layers) * STEP_KERNELS["learning"] / 2
-    kernels = network.operations * STEP_KERNELS["operation"] + learning
-    return Work(single=iterations * arithmetic, kernels=iterations * kernels)
+    return Work(
+        single=iterations * arithmetic,
+        kernels=iterations * len(network.layers) * STEP_KERNELS["learning"] / 2,
+        modules=iterations * network.operations * STEP_KERNELS["module"],
+    )
 
 
 def _times(count: int, one: Work) -> Work:
-    return Work(count * one.single, count * one.double, count * one.kernels)
+    return Work(*(count * part for part in astuple(one)))
 
 
 def _sum(parts: Any) -> Work:

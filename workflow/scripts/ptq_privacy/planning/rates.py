@@ -16,7 +16,8 @@ SHORT = 0.3  # seconds of one measurement
 class Rates:
     """Operations a second in training, inference, float32 and float64 products.
 
-    latency: seconds of one small operation, which bounds what is done one after the other.
+    latency: seconds of one small operation, which bounds what is done one after the other; module:
+        of each of a module's operations in a training step, with what keeping track of them takes.
     """
 
     training: float
@@ -24,6 +25,7 @@ class Rates:
     single: float
     double: float
     latency: float
+    module: float
 
 
 def given(tflops: float) -> Rates:
@@ -38,7 +40,7 @@ def given(tflops: float) -> Rates:
     if not tflops > 0:
         raise ValueError(f"TFLOPS: {tflops:g} is not above 0")
     full = tflops * 1e12
-    return Rates(full, full / 2, full / 2, full / 4, 1e-5)
+    return Rates(full, full / 2, full / 2, full / 4, 1e-5, 1e-5)
 
 
 def measured(device: torch.device, autocast: bool) -> Rates:
@@ -46,21 +48,25 @@ def measured(device: torch.device, autocast: bool) -> Rates:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        training, inference = _convolutions(device, autocast)
+        flops, training, inference = _convolutions(device, autocast, size=16, channels=64)
+        _, tiny, _ = _convolutions(device, autocast, size=8, channels=8)
         return Rates(
-            training=training,
-            inference=inference,
+            training=3 * flops / training,
+            inference=flops / inference,
             single=_product(device, torch.float32),
             double=_product(device, torch.float64),
             latency=_latency(device),
+            module=tiny / (3 * 4),  # three modules of about four operations each
         )
     finally:
         torch.set_num_threads(threads)
 
 
-def _convolutions(device: torch.device, autocast: bool) -> tuple[float, float]:
-    """Convolution, normalisation, ReLU: forward and backward, and forward alone."""
-    channels, size, batch = 64, 16, 32
+def _convolutions(
+    device: torch.device, autocast: bool, size: int, channels: int
+) -> tuple[int, float, float]:
+    """Convolution, normalisation, ReLU: operations forward, seconds there and back, and forward."""
+    batch = 32
     stack = nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels),
@@ -80,9 +86,9 @@ def _convolutions(device: torch.device, autocast: bool) -> tuple[float, float]:
         with torch.inference_mode():
             stack(images)
 
-    training = 3 * flops / _seconds(step, device)
+    training = _seconds(step, device)
     stack.eval()
-    return training, flops / _seconds(ask, device)
+    return flops, training, _seconds(ask, device)
 
 
 def _product(device: torch.device, dtype: torch.dtype) -> float:
@@ -92,8 +98,13 @@ def _product(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def _latency(device: torch.device) -> float:
-    a = torch.randn(64, device=device)
-    return _seconds(lambda: a.add_(1.0), device)
+    """One of the six operations of a column's step in coordinate descent."""
+    codes, error, curvature = torch.rand(3, 64, 64, device=device) + 1
+
+    def column() -> None:
+        codes[7] = (codes[7] - error[7] / curvature[7]).round_().clamp_(0, 3)
+
+    return _seconds(column, device) / 6
 
 
 def _seconds(run: Callable[[], object], device: torch.device) -> float:

@@ -27,6 +27,7 @@ PHI = 4e-8  # and a full logit, to come to phi
 RESAMPLE = 6e-8  # core seconds a (replicate, target, sample, attack) of the bootstrap
 KEPT = 0.84  # share of a score file that compression leaves
 LEAKAGE = 24_500  # bytes of a leakage file
+STEP = 10  # modules' worth of cropping, normalising, loss and optimiser in a training step
 QUERY_IMAGES = 8192
 
 
@@ -124,13 +125,13 @@ def _train(case: Case) -> Stage:
     recipe, shape, network = training_of(case.config, case.dataset), case.shape, case.network
     steps = recipe["epochs"] * (shape.members // recipe["batch_size"])
     arithmetic = 3 * network.flops * recipe["batch_size"] / case.rates.training
-    kernels = network.operations * quantization.STEP_KERNELS["operation"] * case.rates.latency
-    seconds = case.study.pool.models * (steps * (arithmetic + kernels) + _accuracies(case))
+    modules = (network.operations + STEP) * quantization.STEP_KERNELS["module"] * case.rates.module
+    seconds = case.study.pool.models * (steps * (arithmetic + modules) + _accuracies(case))
     seconds += len(case.study.pool.shards) * START["torch"]
     channels, height, width = shape.image
     border = 2 * recipe["crop_padding"]
     padded = shape.members * channels * (height + border) * (width + border)
-    activations = 2 * 4 * recipe["batch_size"] * network.activations
+    activations = (3 if recipe["autocast"] else 5) * recipe["batch_size"] * network.activations
     return Stage(
         name="",
         jobs=0,
