@@ -67,8 +67,7 @@ def work(
     own = methods[method]
     if method == "refit":
         for layer in network.layers:
-            total += _times(own["rounds"], _elimination(layer, double=False))
-            total += _times((own["rounds"] + 1) * POLISHES, _descent(layer))
+            total += _elimination(layer, double=False) + _times(2 * POLISHES, _descent(layer))
         return total + _minibatches(network, own["iterations"], own["batch"])
     if own["solver"] == "moments":
         layerwise = methods["adaround"]["iterations"]
