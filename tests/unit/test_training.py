@@ -1,3 +1,4 @@
+import copy
 import logging
 import math
 from dataclasses import replace
@@ -100,6 +101,38 @@ def test_initial_weights_are_the_models_own():
 
     assert same(fresh(5), fresh(5))
     assert not same(fresh(5), fresh(6))
+
+
+@pytest.mark.parametrize("momentum", [0, 0.9])
+def test_going_on_after_any_epoch_ends_with_the_same_weights(digits, momentum):
+    """With dropout, so that the network's own draws are resumed too."""
+    data = few(digits[0])
+    recipe = replace(RECIPE, epochs=4, flip=True, autocast=True, momentum=momentum)
+
+    def network():
+        training.seed_everything(0, 3)
+        stem = architectures.build("resnet6", 10, 1)
+        return nn.Sequential(stem, nn.Dropout(0.3), nn.Linear(10, 10))
+
+    def go(done=None, after_epoch=lambda progress: None):
+        return training.train(
+            network(),
+            recipe=recipe,
+            seed=0,
+            model=3,
+            done=done,
+            after_epoch=after_epoch,
+            **data,
+        )
+
+    reached = []
+    whole = go(after_epoch=lambda progress: reached.append(copy.deepcopy(progress)))
+    assert [progress.epochs for progress in reached] == [1, 2, 3]
+    assert bool(reached[0].momentum) == bool(momentum)
+    for progress in reached:
+        assert same(go(progress), whole)
+        foreign = replace(progress, momentum={k: v + 1 for k, v in progress.momentum.items()})
+        assert same(go(foreign), whole) == (not momentum)
 
 
 def test_random_numbers_drawn_by_others_change_nothing(digits):

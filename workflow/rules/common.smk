@@ -9,13 +9,18 @@ sys.path.append(str(SCRIPTS))
 from snakemake.exceptions import WorkflowError
 
 from ptq_privacy.experiment import Precision, Study
-from ptq_privacy.provenance import code_digest
+from ptq_privacy.provenance import code_digest, module_digest
 from ptq_privacy.settings import checked, training_of
 
 try:
     checked(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
     STUDY = Study.from_config(config)
-except ValueError as error:
+    OWN_CODE = {
+        arch: module_digest(factory.partition(":")[0], Path.cwd())
+        for arch, factory in STUDY.factories.items()
+        if ":" in factory
+    }
+except (ValueError, SyntaxError) as error:
     raise WorkflowError(f"config: {error}")
 
 
@@ -45,6 +50,16 @@ def code(script):
     return code_digest(SCRIPTS / f"{script}.py")
 
 
+def code_of_network(script):
+    """As `code`, of a rule that runs networks: your own's module counts as the library does."""
+    return lambda wildcards: " ".join(
+        [
+            code(script),
+            *([OWN_CODE[wildcards.arch]] if wildcards.arch in OWN_CODE else []),
+        ]
+    )
+
+
 def identity(wildcards, precision=None):
     """What a checkpoint shard must be, by its path."""
     return {
@@ -70,6 +85,7 @@ def quantization_settings(wildcards):
     used = ["adaround", "brecq"] if method == "brecq" else [method]
     return {
         "identity": identity(wildcards, precision=wildcards.quantized),
+        "factory": STUDY.factories[wildcards.arch],
         "calibration_samples": quantization["calibration_samples"],
         "methods": {name: quantization[name] for name in used if name in quantization},
         "seed": config["seed"],

@@ -20,7 +20,7 @@ rule quantize_models:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=1440,
     params:
-        code=code("quantize_models"),
+        code=code_of_network("quantize_models"),
         settings=quantization_settings,
     message:
         "Quantizing {wildcards.arch} on {wildcards.dataset} to {wildcards.quantized}, shard {wildcards.shard}."
@@ -47,9 +47,10 @@ rule query_logits:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=240,
     params:
-        code=code("query_logits"),
+        code=code_of_network("query_logits"),
         settings=lambda wildcards: {
             "identity": identity(wildcards),
+            "factory": STUDY.factories[wildcards.arch],
             "queries": config["queries"],
             "logits": config["logits"],
         },

@@ -74,6 +74,8 @@ def _children(key: str, part: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """The rows of what a mapping, or each mapping of a list, may hold."""
     if part.get("type") == "array":
         yield from _children(f"{key}.{{n}}", part["items"])
+    for option in part.get("anyOf", []):
+        yield from _children(key, option)
     for name, child in part.get("properties", {}).items():
         yield from _rows(f"{key}.{name}".lstrip("."), child, name in part.get("required", []))
     if isinstance(part.get("additionalProperties"), dict):

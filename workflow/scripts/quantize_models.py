@@ -11,6 +11,7 @@ quantize_shard(
     snakemake.input.checkpoints,
     snakemake.output.checkpoints,
     identity=Identity(**settings["identity"]),
+    factory=settings["factory"],
     calibration_samples=settings["calibration_samples"],
     methods=settings["methods"],
     seed=settings["seed"],

@@ -11,6 +11,7 @@ query_shard(
     snakemake.input.checkpoints,
     snakemake.output.logits,
     identity=Identity(**settings["identity"]),
+    factory=settings["factory"],
     queries=settings["queries"],
     compact=settings["logits"] == "compact",
     device=snakemake.config["device"],

@@ -11,6 +11,7 @@ train_shard(
     snakemake.input.membership,
     snakemake.output.checkpoints,
     identity=Identity(**settings["identity"]),
+    factory=settings["factory"],
     recipe=Recipe(**settings["recipe"]),
     seed=settings["seed"],
     device=snakemake.config["device"],

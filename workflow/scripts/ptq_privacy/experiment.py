@@ -6,7 +6,7 @@ Nothing here imports torch, so the workflow's rules can read it while they build
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,11 +155,15 @@ class Pool:
 
 @dataclass(frozen=True)
 class Study:
-    """One config, checked: what there is to train, quantize, attack and compare."""
+    """One config, checked: what there is to train, quantize, attack and compare.
+
+    `factories` tells by architecture what makes its networks: a built-in one's own name, or your
+    own's `package.module:factory`.
+    """
 
     pool: Pool
     datasets: tuple[str, ...]
-    architectures: tuple[str, ...]
+    factories: Mapping[str, str]
     precisions: tuple[Precision, ...]
     adversaries: tuple[str, ...]
 
@@ -173,10 +177,14 @@ class Study:
         return cls(
             pool=Pool(**config["pool"]),
             datasets=tuple(config["datasets"]),
-            architectures=tuple(config["architectures"]),
+            factories=_factories(config["architectures"]),
             precisions=(Precision(), *_recipes(config["quantization"])),
             adversaries=tuple(config["attacks"]["adversaries"]),
         )
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        return tuple(self.factories)
 
     def adversaries_of(self, precision: Precision) -> tuple[str, ...]:
         """The adversaries told apart at a precision: at full precision the two are one."""
@@ -191,6 +199,19 @@ class Study:
         if not precision.quantized or "adaptive" in self.adversaries:
             return self.pool.shards
         return self.pool.target_shards
+
+
+def _factories(entries: Sequence[str | Mapping[str, str]]) -> dict[str, str]:
+    """Each entry is the name of a built-in architecture, or the name and factory of your own."""
+    factories: dict[str, str] = {}
+    for index, entry in enumerate(entries):
+        name, factory = (
+            (entry, entry) if isinstance(entry, str) else (entry["name"], entry["factory"])
+        )
+        if name in factories:
+            raise ValueError(f"architectures.{index}: the name {name!r} is taken twice")
+        factories[name] = factory
+    return factories
 
 
 def _recipes(quantization: Mapping[str, Any]) -> list[Precision]:

@@ -29,15 +29,35 @@ def code_digest(script: Path) -> str:
         FileNotFoundError: there is no such script.
         SyntaxError: the script or a module does not parse.
     """
-    root = script.resolve().parent
-    files = sorted(_reached(script.resolve(), root))
+    return _digest([script.resolve()], script.resolve().parent)
+
+
+@cache
+def module_digest(module: str, root: Path) -> str:
+    """Digest of a module `package.module` in the folder `root` and of what it imports from there.
+
+    Raises:
+        ValueError: there is no such module in the folder.
+        SyntaxError: a module does not parse.
+    """
+    root = root.resolve()
+    if _module(root, module) is None:
+        place = root.joinpath(*module.split(".")).with_suffix(".py")
+        raise ValueError(f"no module {module!r}: there is no {place}")
+    names = module.split(".")
+    packages = [".".join(names[: depth + 1]) for depth in range(len(names))]  # importing runs all
+    return _digest([file for name in packages if (file := _module(root, name))], root)
+
+
+def _digest(first: list[Path], root: Path) -> str:
+    files = sorted(_reached(first, root))
     text = "\0".join(f"{file.relative_to(root)}\0{_behaviour(file)}" for file in files)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _reached(file: Path, root: Path) -> set[Path]:
+def _reached(first: list[Path], root: Path) -> set[Path]:
     reached: set[Path] = set()
-    pending = [file]
+    pending = list(first)
     while pending:
         current = pending.pop()
         if current not in reached and current.name not in UNSEEN:

@@ -58,6 +58,8 @@ def allowed(definition: Mapping[str, Any], quote: Callable[[object], str] = str)
 
     `quote` marks what is to be written literally, such as the values of an enumeration.
     """
+    if "anyOf" in definition:
+        return "; or ".join(allowed(option, quote) for option in definition["anyOf"])
     if "enum" in definition:
         return ", ".join(map(quote, definition["enum"]))
     words = WORDS[definition.get("type", "string")]

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from ptq_privacy.models import own
+
 SMALL_RESNETS = {
     "resnet6": (8, 16),
     "resnet8-thin": (8, 16, 32),
@@ -72,14 +74,21 @@ class SmallResNet(nn.Module):
 def build(name: str, classes: int, channels: int) -> nn.Module:
     """A network with fresh random weights for images [N, channels, H, W].
 
+    `name` is one of the known architectures, or the `package.module:factory` of your own.
+
     Raises:
-        ValueError: the name is none of the known architectures.
+        ValueError: the name is none of the known architectures; or as `own.build`.
     """
+    if ":" in name:
+        return own.build(name, classes, channels)
     if name in SMALL_RESNETS:
         return SmallResNet(SMALL_RESNETS[name], classes, channels)
     if name not in TORCHVISION:
         known = ", ".join([*SMALL_RESNETS, *TORCHVISION])
-        raise ValueError(f"architectures: unknown architecture {name!r}; allowed: {known}")
+        raise ValueError(
+            f"architectures: unknown architecture {name!r}; allowed: {known}, "
+            "or your own's MODULE:FACTORY"
+        )
     # Not at the top: it takes as long to import as torch itself, which each job would pay.
     from torchvision import models
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,14 +34,29 @@ class Recipe:
     autocast: bool
 
 
+@dataclass(frozen=True)
+class Progress:
+    """A training after some of its epochs: all that the rest of it depends on.
+
+    `network` is the network's state, `momentum` SGD's buffers by parameter name.
+    """
+
+    epochs: int
+    network: Mapping[str, Tensor]
+    momentum: Mapping[str, Tensor]
+
+
 def seed_everything(seed: int, model: int) -> None:
     """Fix torch's generator for one model: its initial weights depend on (seed, model) alone."""
     torch.manual_seed(_mix(seed, model, 0))
 
 
-def _mix(seed: int, model: int, stream: int) -> int:
-    """One well-mixed 63-bit seed: stream 0 for initial weights, 1 + e for epoch e."""
-    return int(np.random.SeedSequence((seed, model, stream)).generate_state(1, np.uint64)[0] >> 1)
+def _mix(seed: int, model: int, *stream: int) -> int:
+    """One well-mixed 63-bit seed: stream 0 for initial weights, 1 + e for epoch e.
+
+    Stream (1 + e, 1) is for what the network itself draws in epoch e, such as dropout.
+    """
+    return int(np.random.SeedSequence((seed, model, *stream)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -80,14 +96,21 @@ def train(
     std: Tensor,
     seed: int,
     model: int,
+    done: Progress | None = None,
+    after_epoch: Callable[[Progress], None] = lambda progress: None,
 ) -> nn.Module:
     """Train `network`, which lies on the images' device, and return it in eval mode.
+
+    Every epoch draws from generators of its own, so a training that goes on from `done` ends with
+    the weights of one that was never stopped: to the byte on one CPU thread.
 
     Args:
         images: the model's members, uint8 [n, C, H, W].
         labels: their classes, int64 [n].
         mean, std: of the data set's pixels in 0..1, float32 [C].
         seed, model: fix the order of samples and every augmentation, epoch by epoch.
+        done: the epochs that need no repeating.
+        after_epoch: called after each epoch but the last; the tensors it gets are live ones.
 
     Raises:
         ValueError: fewer members than one batch.
@@ -109,8 +132,10 @@ def train(
     )
     padded = F.pad(images, [recipe.crop_padding] * 4)
     size = (images.shape[2], images.shape[3])
+    begin = 0 if done is None else _go_on(network, optimizer, done)
     started = time.monotonic()
-    for epoch in range(recipe.epochs):
+    for epoch in range(begin, recipe.epochs):
+        torch.manual_seed(_mix(seed, model, 1 + epoch, 1))
         generator = torch.Generator().manual_seed(_mix(seed, model, 1 + epoch))
         order = torch.randperm(len(images), generator=generator).to(device)
         total = torch.zeros((), device=device)
@@ -125,8 +150,32 @@ def train(
             loss.backward()
             optimizer.step()
             total += loss.detach()
-        _report(model, epoch, recipe.epochs, float(total) / steps, started)
+        elapsed = time.monotonic() - started
+        left = elapsed / (epoch + 1 - begin) * (recipe.epochs - epoch - 1)
+        _report(model, epoch, recipe.epochs, float(total) / steps, left)
+        if epoch + 1 < recipe.epochs:
+            after_epoch(Progress(epoch + 1, network.state_dict(), _momentum(network, optimizer)))
     return network.eval()
+
+
+def _momentum(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:
+    buffers = {
+        name: optimizer.state[parameter].get("momentum_buffer")
+        for name, parameter in network.named_parameters()
+        if parameter in optimizer.state
+    }
+    return {name: buffer for name, buffer in buffers.items() if buffer is not None}
+
+
+def _go_on(network: nn.Module, optimizer: torch.optim.SGD, done: Progress) -> int:
+    """Give network and optimizer the state they had, and return the epoch that comes next."""
+    network.load_state_dict(dict(done.network))
+    for name, parameter in network.named_parameters():
+        if name in done.momentum:
+            # Fused SGD walks parameter and buffer side by side, so both need one memory order.
+            buffer = torch.empty_like(parameter).copy_(done.momentum[name])
+            optimizer.state[parameter]["momentum_buffer"] = buffer
+    return done.epochs
 
 
 def _set_learning_rate(optimizer: torch.optim.SGD, recipe: Recipe, progress: float) -> None:
@@ -135,12 +184,10 @@ def _set_learning_rate(optimizer: torch.optim.SGD, recipe: Recipe, progress: flo
         group["lr"] = rate
 
 
-def _report(model: int, epoch: int, epochs: int, loss: float, started: float) -> None:
+def _report(model: int, epoch: int, epochs: int, loss: float, left: float) -> None:
     if not math.isfinite(loss):
         raise FloatingPointError(
             f"model {model}, epoch {epoch + 1} of {epochs}: the training loss is {loss}; "
             "lower training.learning_rate"
         )
-    elapsed = time.monotonic() - started
-    left = elapsed / (epoch + 1) * (epochs - epoch - 1)
     log.info("model %d epoch %d/%d loss %.4f, %.0f s left", model, epoch + 1, epochs, loss, left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ class Audit:
     """A prepared data set as tensors on one device, and which model was trained on what.
 
     `images` uint8 [M, C, H, W] and `labels` int64 [M] are the audit pool; `mean` and `std` are of
-    its pixels, float32 [C]; `members` is bool [M] by model number, on the CPU.
+    its pixels, float32 [C]; `members` is bool [M] by model number, on the CPU; `sha256` is of all
+    images, labels and class names.
     """
 
     images: Tensor
@@ -30,14 +32,19 @@ class Audit:
     std: Tensor
     members: Mapping[int, np.ndarray]
     classes: int
+    sha256: str
 
     def members_of(self, model: int) -> Tensor:
         """Sample numbers that a model was trained on, ascending, int64."""
         return torch.from_numpy(np.flatnonzero(self.members[model])).to(self.images.device)
 
-    def network(self, architecture: str) -> nn.Module:
+    def digest(self, model: int) -> str:
+        """SHA-256 of the data and of the model's members: another one means another training."""
+        return hashlib.sha256(self.sha256.encode() + self.members[model].tobytes()).hexdigest()
+
+    def network(self, factory: str) -> nn.Module:
         """A fresh network of the right shape, on the device."""
-        network = architectures.build(architecture, self.classes, self.images.shape[1])
+        network = architectures.build(factory, self.classes, self.images.shape[1])
         return network.to(self.images.device)
 
     def accuracies(self, network: nn.Module, model: int) -> tuple[float, float]:
@@ -77,4 +84,5 @@ def load(
         std=torch.tensor(data.std, dtype=torch.float32, device=device),
         members=members,
         classes=len(data.classes),
+        sha256=data.sha256,
     )

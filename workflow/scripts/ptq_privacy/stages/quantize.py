@@ -31,6 +31,7 @@ def quantize_shard(
     trained: str | Path,
     output: str | Path,
     identity: Identity,
+    factory: str,
     calibration_samples: int,
     methods: Mapping[str, Mapping[str, Any]],
     seed: int,
@@ -39,8 +40,9 @@ def quantize_shard(
 ) -> None:
     """Quantize the models of a full-precision shard by the recipe that `identity` names.
 
-    `methods` holds the settings of the quantization methods that the recipe uses, by name;
-    `origin` is the record of what makes them.
+    `factory` is what makes the networks, as `architectures.build` takes it; `methods` holds the
+    settings of the quantization methods that the recipe uses, by name; `origin` is the record of
+    what makes them.
     """
     data = audit.load(dataset, membership, identity.models, devices.choose(device))
     precision = Precision.parse(identity.precision)
@@ -51,7 +53,7 @@ def quantize_shard(
 
     def quantized() -> Iterator[StoredModel]:
         for model, state in checkpoints.read(trained, full):
-            network = architectures.restore(data.network(identity.architecture), state)
+            network = architectures.restore(data.network(factory), state)
             chosen = calibration_set(data.members[model], calibration_samples, seed, model)
             images = normalise(
                 data.images[torch.from_numpy(chosen).to(data.images.device)], data.mean, data.std

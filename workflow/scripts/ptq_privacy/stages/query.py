@@ -28,6 +28,7 @@ def query_shard(
     checkpoints_path: str | Path,
     output: str | Path,
     identity: Identity,
+    factory: str,
     queries: Sequence[str],
     compact: bool,
     device: str,
@@ -35,8 +36,9 @@ def query_shard(
 ) -> None:
     """Write the logits of every model of a shard for every view of every sample.
 
-    The networks are rebuilt from the weights as stored. Every model sees the same images. With
-    `compact` only phi and correctness are kept of each answer.
+    The networks are made by `factory`, as `architectures.build` takes it, and given the weights as
+    stored. Every model sees the same images. With `compact` only phi and correctness are kept of
+    each answer.
     """
     data = audit.load(dataset, membership, identity.models, devices.choose(device))
     labels = data.labels.cpu().numpy()
@@ -45,7 +47,7 @@ def query_shard(
     def answers() -> Iterator[LogitBlock]:
         for model, tensors in checkpoints.read(checkpoints_path, identity):
             state = packing.decode(tensors)
-            network = architectures.restore(data.network(identity.architecture), state)
+            network = architectures.restore(data.network(factory), state)
             for query, view in enumerate(asked):
                 parts = (views.apply(part, view) for part in data.images.split(IMAGES_AT_ONCE))
                 answer = torch.cat(

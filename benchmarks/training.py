@@ -1,0 +1,225 @@
+"""Times this project's training and inference beside the usual loops, and compares their accuracy.
+
+The usual loop is torchvision's: PIL images through RandomCrop, RandomHorizontalFlip and ToTensor, a
+DataLoader with 4 workers, float32 in contiguous memory. Both sides take turns in one process on the
+same CIFAR-shaped random images, and the fastest turn of each counts. Processor seconds include the
+workers'; they compare fairly even on a busy machine, where seconds on the clock may not.
+
+    python benchmarks/training.py --threads 1 2
+    python benchmarks/training.py --fashion-mnist data/FashionMNIST     # accuracy too
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from torchvision import transforms
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
+
+from ptq_privacy.data.sources import prepare
+from ptq_privacy.models import architectures, inference, training
+from ptq_privacy.models.training import Recipe
+
+WORKERS = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default="resnet18")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=4, help="batches a turn")
+    parser.add_argument("--turns", type=int, default=3, help="of each side; the fastest counts")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--fashion-mnist", help="folder of the four files: compare accuracy too")
+    parser.add_argument("--seeds", type=int, default=5, help="trainings a side, for accuracy")
+    options = parser.parse_args()
+    if min(options.batch, options.steps, options.turns, *options.threads) < 1 or options.seeds < 2:
+        parser.error("numbers should be positive, and --seeds at least 2")
+    print(f"{options.network}, 3 x 32 x 32, batches of {options.batch}; images a second")
+    print("threads  what       usual loop    ours  ratio   processor s/1000 images  ratio")
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        compare_rates(options, threads)
+    if options.fashion_mnist:
+        torch.set_num_threads(1)
+        compare_accuracy(options.fashion_mnist, options.seeds)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images uint8 [N, C, H, W], labels int64 [N], and the pixels' mean and deviation."""
+
+    images: Tensor
+    labels: Tensor
+    mean: Tensor
+    std: Tensor
+    classes: int
+
+
+class PilImages(TorchDataset):
+    """The same images one by one as PIL has them, transformed each by itself."""
+
+    def __init__(self, data: Images, transform: Callable[[Image.Image], Tensor]) -> None:
+        self.pixels = data.images.permute(0, 2, 3, 1).squeeze(3).numpy()
+        self.labels = data.labels.tolist()
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, place: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.pixels[place])), self.labels[place]
+
+
+def usual_training(network: nn.Module, data: Images, recipe: Recipe, seed: int) -> nn.Module:
+    steps = [transforms.ToTensor(), transforms.Normalize(data.mean.tolist(), data.std.tolist())]
+    if recipe.flip:
+        steps.insert(0, transforms.RandomHorizontalFlip())
+    if recipe.crop_padding:
+        steps.insert(0, transforms.RandomCrop(data.images.shape[2:], recipe.crop_padding))
+    torch.manual_seed(seed)
+    loader = DataLoader(
+        PilImages(data, transforms.Compose(steps)),
+        recipe.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=WORKERS,
+        persistent_workers=True,
+    )
+    optimizer = torch.optim.SGD(
+        network.parameters(), recipe.learning_rate, recipe.momentum, 0, recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs * len(loader))
+    network.train()
+    for _ in range(recipe.epochs):
+        for images, labels in loader:
+            optimizer.zero_grad()
+            F.cross_entropy(network(images), labels).backward()
+            optimizer.step()
+            schedule.step()
+    return network.eval()
+
+
+def our_training(network: nn.Module, data: Images, recipe: Recipe, seed: int) -> nn.Module:
+    return training.train(
+        network, data.images, data.labels, recipe, data.mean, data.std, seed=seed, model=0
+    )
+
+
+def usual_logits(network: nn.Module, data: Images) -> Tensor:
+    steps = [transforms.ToTensor(), transforms.Normalize(data.mean.tolist(), data.std.tolist())]
+    loader = DataLoader(
+        PilImages(data, transforms.Compose(steps)), inference.BATCH["cpu"], num_workers=WORKERS
+    )
+    network.eval()
+    with torch.no_grad():
+        return torch.cat([network(images) for images, _ in loader])
+
+
+def our_logits(network: nn.Module, data: Images) -> Tensor:
+    return inference.logits(network, data.images, data.mean, data.std)
+
+
+def compare_rates(options: argparse.Namespace, threads: int) -> None:
+    count = options.batch * options.steps
+    generator = torch.Generator().manual_seed(0)
+    data = Images(
+        torch.randint(256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8),
+        torch.randint(10, (count,), generator=generator),
+        torch.full((3,), 0.5),
+        torch.full((3,), 0.25),
+        classes=10,
+    )
+    recipe = Recipe(
+        epochs=1,
+        batch_size=options.batch,
+        learning_rate=0.01,
+        momentum=0.9,
+        weight_decay=5e-4,
+        flip=True,
+        crop_padding=4,
+        autocast=True,
+    )
+    usual = architectures.build(options.network, 10, 3)
+    ours = architectures.build(options.network, 10, 3)
+    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        "training": (
+            lambda: usual_training(usual, data, recipe, 0),
+            lambda: our_training(ours, data, recipe, 0),
+        ),
+        "inference": (lambda: usual_logits(usual, data), lambda: our_logits(ours, data)),
+    }
+    for what, sides in pairs.items():
+        best = fastest(sides, options.turns)
+        clock, processor = zip(*best, strict=True)
+        rates = [count / seconds for seconds in clock]
+        spent = [1000 * seconds / count for seconds in processor]
+        print(
+            f"{threads:7}  {what:9} {rates[0]:11.1f} {rates[1]:7.1f} {rates[1] / rates[0]:6.2f}"
+            f"   {spent[0]:11.2f} {spent[1]:11.2f} {spent[0] / spent[1]:6.2f}",
+            flush=True,
+        )
+
+
+def fastest(sides: tuple[Callable[[], object], ...], turns: int) -> list[tuple[float, float]]:
+    """Least clock seconds and least processor seconds of each side, after a turn to warm up."""
+    spent: list[list[tuple[float, float]]] = [[] for _ in sides]
+    for _ in range(turns + 1):
+        for side, work in enumerate(sides):
+            clock, processor = time.perf_counter(), sum(os.times()[:4])
+            work()
+            spent[side].append((time.perf_counter() - clock, sum(os.times()[:4]) - processor))
+    return [tuple(map(min, zip(*times[1:], strict=True))) for times in spent]  # type: ignore[misc]
+
+
+def compare_accuracy(path: str, seeds: int) -> None:
+    """Test accuracy of the same short recipe by both loops, each with its standard error."""
+    settings = {"name": "fashion-mnist", "source": "fashion-mnist", "audit_samples": 6000}
+    read = prepare({**settings, "path": path})
+    moments = torch.tensor(read.mean).float(), torch.tensor(read.std).float()
+    data = Images(torch.tensor(read.train_images), torch.tensor(read.train_labels), *moments, 10)
+    test = Images(torch.tensor(read.test_images), torch.tensor(read.test_labels), *moments, 10)
+    recipe = Recipe(
+        epochs=6,
+        batch_size=64,
+        learning_rate=0.1,
+        momentum=0.9,
+        weight_decay=5e-4,
+        flip=True,
+        crop_padding=2,
+        autocast=True,
+    )
+    print(f"Fashion-MNIST, resnet8-thin, 6,000 images, {recipe.epochs} epochs, {seeds} seeds")
+    reached = []
+    for name, train in (("usual loop", usual_training), ("ours", our_training)):
+        accuracies = []
+        for seed in range(seeds):
+            training.seed_everything(seed, 0)
+            network = train(architectures.build("resnet8-thin", 10, 1), data, recipe, seed)
+            accuracies.append(
+                100 * inference.accuracy(network, test.images, test.labels, test.mean, test.std)
+            )
+        reached.append((np.mean(accuracies), np.std(accuracies, ddof=1) / math.sqrt(seeds)))
+        print(f"{name:10} test accuracy {reached[-1][0]:.2f} ± {reached[-1][1]:.2f} %", flush=True)
+    difference = reached[1][0] - reached[0][0]
+    error = math.hypot(reached[0][1], reached[1][1])
+    print(f"difference {difference:+.2f} ± {error:.2f} points (standard errors over seeds)")
+
+
+if __name__ == "__main__":
+    main()

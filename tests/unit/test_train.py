@@ -1,0 +1,150 @@
+"""A shard's training, killed at any moment: real processes, real SIGKILL, equal bytes."""
+
+import logging
+import multiprocessing
+import random
+import shutil
+import time
+
+import pytest
+import torch
+
+from ptq_privacy.data import dataset, membership
+from ptq_privacy.data.sources import prepare
+from ptq_privacy.models import snapshots
+from ptq_privacy.models.checkpoints import Identity
+from ptq_privacy.models.training import Recipe
+from ptq_privacy.stages.train import train_shard
+
+RECIPE = Recipe(
+    epochs=4,
+    batch_size=16,
+    learning_rate=0.1,
+    momentum=0.9,
+    weight_decay=5e-4,
+    flip=True,
+    crop_padding=1,
+    autocast=True,
+)
+IDENTITY = Identity("study", "digits", "resnet6", "full", (2, 3))
+SAMPLES = 100
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    data = prepare({"name": "digits", "source": "digits", "audit_samples": SAMPLES})
+    members = membership.draw(SAMPLES, 6, seed=0)
+    dataset.write(folder / "dataset", data)
+    membership.write(folder / "members", dict(enumerate(members)))
+    return folder / "dataset", folder / "members"
+
+
+def train(files, output, seed=0, seconds=0.0):
+    train_shard(
+        *files,
+        output,
+        IDENTITY,
+        "resnet6",
+        RECIPE,
+        seed,
+        "cpu",
+        origin={"origin": "of today"},
+        snapshot_seconds=seconds,
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(files, tmp_path_factory):
+    torch.set_num_threads(1)
+    output = tmp_path_factory.mktemp("undisturbed") / "shard"
+    train(files, output)
+    return output
+
+
+def start(*arguments):
+    process = multiprocessing.get_context("fork").Process(target=train, args=arguments)
+    process.start()
+    return process
+
+
+def kept(output):
+    """What the snapshots hold, by file: another state is another one of these."""
+    folder = snapshots.folder(output)
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*") if path.name[0] != "."}
+
+
+def test_killed_after_every_single_epoch(files, undisturbed, tmp_path):
+    output = tmp_path / "shard"
+    kills = 0
+    while True:
+        before = kept(output)
+        process = start(files, output)
+        while process.is_alive() and kept(output) == before:
+            time.sleep(0.003)
+        process.kill()
+        process.join()
+        if process.exitcode == 0:
+            break
+        kills += 1
+        if output.exists():  # killed while it cleaned up
+            assert output.read_bytes() == undisturbed.read_bytes()
+    assert kills >= len(IDENTITY.models) * 2  # it may run on a little before it is hit
+    assert output.read_bytes() == undisturbed.read_bytes()
+    assert not snapshots.folder(output).exists()
+
+
+def test_killed_at_random_moments(files, undisturbed, tmp_path):
+    output = tmp_path / "shard"
+    moments = random.Random(0)
+    for _ in range(12):
+        process = start(files, output)
+        process.join(moments.uniform(0, 0.4))
+        process.kill()
+        process.join()
+    train(files, output)
+    assert output.read_bytes() == undisturbed.read_bytes()
+
+
+def test_a_finished_model_is_not_trained_again(files, undisturbed, tmp_path, caplog):
+    output = tmp_path / "shard"
+    process = start(files, output)
+    while "0003" not in kept(output):
+        time.sleep(0.003)
+    process.kill()
+    process.join()
+    with caplog.at_level(logging.INFO):
+        train(files, output)
+    assert "model 2: finished by a job before this one" in caplog.messages
+    assert not any(line.startswith("model 2 epoch") for line in caplog.messages)
+    assert any(line.startswith("model 3: going on after epoch") for line in caplog.messages)
+    assert output.read_bytes() == undisturbed.read_bytes()
+
+
+def test_snapshots_of_another_seed_are_replaced(files, undisturbed, tmp_path, caplog):
+    other, output = tmp_path / "other", tmp_path / "shard"
+    process = start(files, other, 1)
+    while "0003" not in kept(other):
+        time.sleep(0.003)
+    process.kill()
+    process.join()
+    shutil.copytree(snapshots.folder(other), snapshots.folder(output))
+    train(files, output)
+    assert sum("of another training, not used" in line for line in caplog.messages) == 2
+    assert output.read_bytes() == undisturbed.read_bytes()
+
+
+def test_quick_trainings_are_kept_only_when_finished(files, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(snapshots, "write", lambda path, snapshot, _: written.append(snapshot))
+    snapshots.folder(tmp_path / "shard").mkdir()
+    train(files, tmp_path / "shard", seconds=snapshots.SECONDS)
+    assert [snapshot.record is None for snapshot in written] == [False] * len(IDENTITY.models)

@@ -1,0 +1,124 @@
+"""An audit of own images with an own network: the example that the README shows, from its files."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from ptq_privacy.data import dataset
+from ptq_privacy.data.sources import prepare
+from ptq_privacy.models import architectures, checkpoints
+from ptq_privacy.stages.check import check, check_network
+from tests.conftest import REPOSITORY, Workdir
+
+EXAMPLE = REPOSITORY / "resources" / "example"
+
+
+def test_the_example(tmp_path):
+    workdir = Workdir(tmp_path / "example")
+    shutil.copytree(EXAMPLE, workdir.path, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run([sys.executable, "make_images.py"], cwd=workdir.path, check=True)
+    results = workdir.path / "results/mine/scans/mynet"
+    leakage = "results/mine/scans/mynet/adaround-w2/leakage-adaptive.parquet"
+    workdir.run(leakage)
+
+    table = pd.read_parquet(workdir.path / leakage).set_index("attack")
+    assert np.isfinite(table["auc_mean"]).all()
+    for precision in ("full", "adaround-w2"):
+        records = checkpoints.records(results / precision / "shard-000.safetensors")
+        assert list(records) == [0, 1, 2, 3]
+        assert min(record.test_accuracy for record in records.values()) > 0.3
+    tried = json.loads((results / "network.json").read_text())
+    assert tried["weight_layers"] == ["features.0", "features.4", "classifier"]
+    assert (tried["classes"], tried["images"]) == (10, [1, 8, 8])
+    assert tried["parameters"] == 16 * 9 + 2 * 16 + 32 * 16 * 9 + 2 * 32 + 33 * 10
+
+    assert set(workdir.planned(leakage, "--forcerun", "check_network")) == {"check_network"}
+    module = workdir.path / "mynet.py"
+    text = module.read_text()
+    module.write_text(text.replace("class MyNet", "# A remark.\nclass MyNet"))
+    assert workdir.planned(leakage) == {}
+    module.write_text(text.replace("Dropout(0.1)", "Dropout(0.2)"))
+    plan = workdir.planned(leakage)
+    assert {"check_network", "train_models", "quantize_models", "measure_leakage"} <= set(plan)
+    assert "prepare_dataset" not in plan
+    module.unlink()
+    done = workdir.snakemake("--dry-run")
+    assert f"config: no module 'mynet': there is no {module}" in done.stdout + done.stderr
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module into the working directory, and import it afresh in this test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+
+    def write(text, name="ownnet"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        (tmp_path / f"{name}.py").write_text("from torch import nn\n" + text)
+
+    yield write
+    sys.modules.pop("ownnet", None)
+
+
+def factory(body):
+    return f"def build(classes, channels):\n    return {body}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import no_such_library\n", "'ownnet' of 'ownnet:build' cannot be imported .*No module n"),
+        ("1 / 0\n", "'ownnet' of 'ownnet:build' cannot be imported from .*ZeroDivisionError"),
+        ("def other(): pass\n", r"ownnet\.py has no function 'build'"),
+        ("build = 3\n", r"ownnet\.py has no function 'build'"),
+        ("def build(): pass\n", r"ownnet:build\(classes=10, channels=1\) failed: TypeError"),
+        (factory("3"), "ownnet:build returns a int; allowed: torch.nn.Module"),
+        (
+            factory("nn.Sequential(nn.Flatten(), nn.Linear(64, 7))"),
+            r"ownnet:build turns images \(4, 1, 8, 8\) into \(4, 7\); expected one logit a class, "
+            r"\(4, 10\)",
+        ),
+        (factory("nn.Conv2d(channels, classes, 3)"), r"into \(4, 10, 6, 6\); expected one logit"),
+        (factory("nn.LSTM(8, classes)"), r"ownnet:build fails on images \(4, 1, 8, 8\)"),
+        (factory("nn.Conv2d(3, classes, 3)"), "in channels-last order: RuntimeError: .* 3 chan"),
+    ],
+)
+def test_what_is_wrong_with_an_own_network_is_named(module, tmp_path, text, message):
+    data = prepare({"name": "digits", "source": "digits", "audit_samples": 20})
+    dataset.write(tmp_path / "data", data)
+    module(text)
+    with pytest.raises(ValueError, match=message):
+        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build", quantize=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_layer_that_cannot_be_quantized_is_named_only_where_one_quantizes(module, tmp_path):
+    data = prepare({"name": "digits", "source": "digits", "audit_samples": 20})
+    dataset.write(tmp_path / "data", data)
+    module(
+        factory("nn.Sequential(nn.ConvTranspose2d(1, 1, 1), nn.Flatten(), nn.Linear(64, classes))")
+    )
+    arguments = tmp_path / "data", tmp_path / "out", "ownnet:build"
+    with pytest.raises(ValueError, match="layer '0': ConvTranspose2d cannot be quantized"):
+        check_network(*arguments, quantize=True)
+    check_network(*arguments, quantize=False)
+    assert json.loads((tmp_path / "out").read_text())["weight_layers"] == ["2"]
+
+
+def test_weights_that_are_shared_are_refused(module):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3))
+    network[2].weight = network[1].weight
+    with pytest.raises(ValueError, match="mine:net: its state cannot be stored: .*share memory"):
+        check(network, torch.zeros(2, 1, 2, 2), 3, "mine:net")
+
+
+def test_an_installed_module_is_not_taken_for_ones_own(module):
+    with pytest.raises(ValueError, match="'json' is installed already, at .*; rename your own"):
+        architectures.build("json:loads", 10, 3)
