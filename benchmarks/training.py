@@ -184,7 +184,9 @@ def fastest(sides: tuple[Callable[[], object], ...], turns: int) -> list[tuple[f
             clock, processor = time.perf_counter(), sum(os.times()[:4])
             work()
             spent[side].append((time.perf_counter() - clock, sum(os.times()[:4]) - processor))
-    return [tuple(map(min, zip(*times[1:], strict=True))) for times in spent]  # type: ignore[misc]
+    return [
+        (min(clock), min(used)) for clock, used in (zip(*times[1:], strict=True) for times in spent)
+    ]
 
 
 def compare_accuracy(path: str, seeds: int) -> None:

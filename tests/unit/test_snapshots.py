@@ -69,8 +69,8 @@ def test_a_damaged_one_is_not_used_wherever_the_damage_is(tmp_path, caplog):
     whole = path.read_bytes()
     damaged = [whole[:length] for length in range(0, len(whole), 97)]
     damaged += [
-        whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :]
-        for place in range(0, len(whole), 41)
+        whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        for place in range(len(whole))
     ]
     damaged += [os.urandom(100), b"\0" * len(whole)]
     for content in damaged:

@@ -51,13 +51,19 @@ def code(script):
 
 
 def code_of_network(script):
-    """As `code`, of a rule that runs networks: your own's module counts as the library does."""
+    """As `code`, where networks run: your own network's module counts as the library does."""
     return lambda wildcards: " ".join(
         [
             code(script),
             *([OWN_CODE[wildcards.arch]] if wildcards.arch in OWN_CODE else []),
         ]
     )
+
+
+def own_network(wildcards):
+    """Your own network is tried before it is trained; another trial trains nothing again."""
+    tried = "<results>/{dataset}/{arch}/network.json"
+    return ancient(tried) if wildcards.arch in OWN_CODE else []
 
 
 def identity(wildcards, precision=None):

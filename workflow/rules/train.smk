@@ -29,12 +29,6 @@ rule check_network:
         "../scripts/check_network.py"
 
 
-def own_network(wildcards):
-    """Your own network is tried first; a later trial alone is no reason to train again."""
-    own = wildcards.arch in OWN_CODE
-    return ancient(rules.check_network.output.network) if own else []
-
-
 rule train_models:
     input:
         dataset="<results>/{dataset}/dataset.safetensors",

@@ -7,6 +7,7 @@ never used.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ptq_privacy.data.files import replacing
-from ptq_privacy.models.checkpoints import ModelRecord, digest
+from ptq_privacy.models.checkpoints import DIGEST_KEY, ModelRecord, digest
 from ptq_privacy.models.training import Progress
 
 SECONDS = 20.0
@@ -54,10 +55,11 @@ def write(path: str | Path, snapshot: Snapshot, training: Mapping[str, Any]) -> 
         "training": _told(training),
         "epochs": progress.epochs,
         "record": None if snapshot.record is None else asdict(snapshot.record),
-        "sha256": digest(tensors),
+        "tensors": digest(tensors),
     }
+    text = json.dumps(about)
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {METADATA_KEY: json.dumps(about)})
+        save_file(tensors, temporary, {METADATA_KEY: text, DIGEST_KEY: _sha256(text)})
 
 
 def read(path: str | Path, training: Mapping[str, Any]) -> Snapshot | None:
@@ -66,12 +68,15 @@ def read(path: str | Path, training: Mapping[str, Any]) -> Snapshot | None:
         return None
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {})[METADATA_KEY])
+            metadata = file.metadata() or {}
+            about = json.loads(metadata[METADATA_KEY])
+            if metadata[DIGEST_KEY] != _sha256(metadata[METADATA_KEY]):
+                raise ValueError("what it says of itself does not match its SHA-256")
             if about["training"] != _told(training):
                 log.warning("%s: of another training, not used", path)
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if about["sha256"] != digest(tensors):
+        if about["tensors"] != digest(tensors):
             raise ValueError("its content does not match its SHA-256")
         record = None if about["record"] is None else ModelRecord(**about["record"])
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "momentum": {}}
@@ -86,3 +91,7 @@ def read(path: str | Path, training: Mapping[str, Any]) -> Snapshot | None:
 
 def _told(training: Mapping[str, Any]) -> str:
     return json.dumps(training, sort_keys=True)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

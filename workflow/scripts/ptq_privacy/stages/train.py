@@ -40,7 +40,13 @@ def train_shard(
     `architectures.build` takes it; `origin` is the record of what makes them, kept in the file.
     """
     data = audit.load(dataset, membership, identity.models, devices.choose(device))
-    made = {"identity": asdict(identity), "recipe": asdict(recipe), "seed": seed, **origin}
+    made = {
+        "identity": asdict(identity),
+        "factory": factory,
+        "recipe": asdict(recipe),
+        "seed": seed,
+        **origin,
+    }
     kept = snapshots.folder(output)
 
     def trained() -> Iterator[StoredModel]:
