@@ -104,6 +104,16 @@ def test_a_study_is_every_method_at_every_width():
     ]
 
 
+def test_architectures_are_built_in_or_ones_own():
+    entries = ["resnet6", {"name": "mine", "factory": "nets.mine:build"}]
+    study = Study.from_config(config() | {"architectures": entries})
+    assert study.architectures == ("resnet6", "mine")
+    assert study.factories == {"resnet6": "resnet6", "mine": "nets.mine:build"}
+    twice = [*entries, {"name": "mine", "factory": "other:build"}]
+    with pytest.raises(ValueError, match=r"architectures.2: the name 'mine' is taken twice"):
+        Study.from_config(config() | {"architectures": twice})
+
+
 def test_the_adversaries_are_one_at_full_precision():
     study = Study.from_config(config())
     assert study.adversaries_of(Precision()) == ("transfer",)

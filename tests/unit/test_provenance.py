@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ptq_privacy.provenance import code_digest
+from ptq_privacy.provenance import code_digest, module_digest
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 LIBRARY = "ptq_privacy"
@@ -201,7 +201,7 @@ def test_networks_make_no_attack_stale(stale_after):
 
 
 def test_architectures_make_everything_from_training_on_stale(stale_after):
-    assert stale_after(f"{LIBRARY}/models/architectures.py") == NETWORKS
+    assert stale_after(f"{LIBRARY}/models/architectures.py") == NETWORKS | {"check_network"}
 
 
 def test_figures_make_nothing_stale_but_themselves(stale_after):
@@ -213,3 +213,27 @@ def test_figures_make_nothing_stale_but_themselves(stale_after):
 def test_remarks_in_every_file_make_nothing_stale(stale_after):
     edit = "\n# A remark.\n'''More about it.'''\n"
     assert stale_after("**/*.py", edit=edit) == set()
+
+
+def test_a_users_module_counts_with_its_packages_and_what_it_imports_of_its_folder(tmp_path):
+    files = {
+        "nets/__init__.py": "WIDTH = 3\n",
+        "nets/mine.py": "import torch\nfrom nets.parts import block\n\ndef build():\n    block()\n",
+        "nets/parts.py": "def block():\n    return 1\n",
+        "nets/other.py": "x = 1\n",
+    }
+
+    def digest_after(path=None, text=""):
+        root = tmp_path / str(next(numbers))
+        for name, content in (files | {path: text} if path else files).items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(content)
+        return module_digest("nets.mine", root)
+
+    unchanged = digest_after()
+    assert digest_after("nets/other.py", "x = 2\n") == unchanged
+    assert digest_after("nets/parts.py", files["nets/parts.py"] + "# remark\n") == unchanged
+    changed = {digest_after(name, files[name] + "y = 1\n") for name in list(files)[:3]}
+    assert len(changed - {unchanged}) == 3
+    with pytest.raises(ValueError, match=r"no module 'nets.absent': there is no .*nets/absent\.py"):
+        module_digest("nets.absent", tmp_path / "0")

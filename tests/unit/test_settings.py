@@ -282,3 +282,41 @@ def test_a_bar_in_a_cell_does_not_end_it():
         line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")
     }
     assert bars == {5}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("vgg", "architectures.1: 'vgg' is not allowed; allowed: resnet6, resnet8-thin, resnet8, "),
+        (3, "architectures.1: 3 is not allowed; allowed: resnet6, "),
+        ({"name": "x"}, "architectures.1: key 'factory' is missing; needed: name, factory"),
+        ({"name": "x", "factory": "a:b", "y": 1}, "architectures.1: unknown key 'y'; allowed: na"),
+        ({"name": "x", "factory": "a.b"}, "architectures.1.factory: 'a.b' is not allowed; allow"),
+        ({"name": "x", "factory": "../a:b"}, "architectures.1.factory: '../a:b' is not allowed"),
+        ({"name": "a/b", "factory": "a:b"}, "architectures.1.name: 'a/b' is not allowed"),
+    ],
+)
+def test_what_is_wrong_with_an_architecture_is_named(entry, message):
+    assert refusal(changed("architectures", ["resnet6", entry])).startswith(message)
+
+
+def test_an_own_network_is_let_through():
+    entry = {"name": "mine", "factory": "package.module:factory"}
+    settings.checked(changed("architectures", [entry, "resnet6"]), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("training.batch_size", 51, "training.batch_size: 51 is more than the 50 members of a"),
+        ("datasets.digits.training", {"batch_size": 64}, "training.batch_size: 64 is more than"),
+        ("quantization.calibration_samples", 51, "quantization.calibration_samples: 51 is more"),
+    ],
+)
+def test_samples_that_are_too_few_are_found_before_any_work(path, value, message):
+    config = changed(path, value)
+    config["datasets"]["digits"]["audit_samples"] = 101
+    config["quantization"].setdefault("calibration_samples", 50)
+    assert refusal(config).startswith(message)
+    config["datasets"]["digits"]["audit_samples"] = 128
+    settings.checked(config, SCHEMA)

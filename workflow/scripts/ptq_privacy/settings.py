@@ -41,6 +41,7 @@ def checked(config: MutableMapping[str, Any], schema: Path) -> None:
         training = {**definition["properties"]["training"], "required": []}
         overrides = config["datasets"][name].get("training", {})
         _refuse_first(_Validator(training).iter_errors(overrides), f"datasets.{name}.training.")
+        _refuse_small(config, name)
 
 
 @cache
@@ -51,6 +52,22 @@ def _definition(schema: Path) -> dict[str, Any]:
 def training_of(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     """The training recipe of one data set: the study's, with the data set's own keys over it."""
     return {**config["training"], **config["datasets"][dataset].get("training", {})}
+
+
+def _refuse_small(config: Mapping[str, Any], dataset: str) -> None:
+    """What needs more members than a model will have need not be found out after the training."""
+    samples = config["datasets"][dataset].get("audit_samples")
+    if samples is None:
+        return  # all there are, which only the prepared data set can tell
+    needs = {"training.batch_size": training_of(config, dataset)["batch_size"]}
+    if config["quantization"]["methods"]:
+        needs["quantization.calibration_samples"] = config["quantization"]["calibration_samples"]
+    for key, need in needs.items():
+        if need > samples // 2:
+            raise ValueError(
+                f"{key}: {need} is more than the {samples // 2} members of a model on half of "
+                f"datasets.{dataset}.audit_samples, {samples}"
+            )
 
 
 def allowed(definition: Mapping[str, Any], quote: Callable[[object], str] = str) -> str:
@@ -85,7 +102,9 @@ def _refuse_first(errors: Iterator[ValidationError], prefix: str = "") -> None:
     error = next(iter(sorted(errors, key=lambda error: [str(key) for key in error.path])), None)
     if error is None:
         return
-    place = (prefix + ".".join(map(str, error.path))).rstrip(".") or "top level"
+    # Where a mapping is meant, what is wrong in it says more than that it is not the alternative.
+    _refuse_first(iter(e for e in error.context if e.path or e.validator not in ("enum", "type")))
+    place = (prefix + ".".join(map(str, error.absolute_path))).rstrip(".") or "top level"
     if error.validator == "additionalProperties":
         known = error.schema["properties"]
         unknown = next(key for key in error.instance if key not in known)
