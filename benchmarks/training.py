@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +51,10 @@ def main() -> None:
     if min(options.batch, options.steps, options.turns, *options.threads) < 1 or options.seeds < 2:
         parser.error("numbers should be positive, and --seeds at least 2")
     print(f"{options.network}, 3 x 32 x 32, batches of {options.batch}; images a second")
-    print("threads  what       usual loop    ours  ratio   processor s/1000 images  ratio")
+    print("threads  what      ours in  usual loop    ours  ratio   processor s/1000 images  ratio")
     for threads in options.threads:
         torch.set_num_threads(threads)
+        print(f"{threads:7}  {product_rates()}", flush=True)
         compare_rates(options, threads)
     if options.fashion_mnist:
         torch.set_num_threads(1)
@@ -135,6 +136,20 @@ def our_logits(network: nn.Module, data: Images) -> Tensor:
     return inference.logits(network, data.images, data.mean, data.std)
 
 
+def product_rates(size: int = 1024) -> str:
+    """How fast this processor multiplies matrices, by processor seconds."""
+    rates = []
+    for kind in (torch.float32, torch.bfloat16):
+        matrix = torch.randn(size, size).to(kind)
+        seconds = []
+        for _ in range(4):
+            before = time.process_time()
+            matrix @ matrix
+            seconds.append(time.process_time() - before)
+        rates.append(2 * size**3 / min(seconds) / 1e9)
+    return f"products: float32 {rates[0]:.0f}, bfloat16 {rates[1]:.0f} GFLOP a processor second"
+
+
 def compare_rates(options: argparse.Namespace, threads: int) -> None:
     count = options.batch * options.steps
     generator = torch.Generator().manual_seed(0)
@@ -157,23 +172,28 @@ def compare_rates(options: argparse.Namespace, threads: int) -> None:
     )
     usual = architectures.build(options.network, 10, 3)
     ours = architectures.build(options.network, 10, 3)
-    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-        "training": (
-            lambda: usual_training(usual, data, recipe, 0),
-            lambda: our_training(ours, data, recipe, 0),
-        ),
-        "inference": (lambda: usual_logits(usual, data), lambda: our_logits(ours, data)),
+    plain = replace(recipe, autocast=False)
+    pairs: dict[str, dict[str, Callable[[], object]]] = {
+        "training": {
+            "usual": lambda: usual_training(usual, data, recipe, 0),
+            "bfloat16": lambda: our_training(ours, data, recipe, 0),
+            "float32": lambda: our_training(ours, data, plain, 0),
+        },
+        "inference": {
+            "usual": lambda: usual_logits(usual, data),
+            "float32": lambda: our_logits(ours, data),
+        },
     }
     for what, sides in pairs.items():
-        best = fastest(sides, options.turns)
-        clock, processor = zip(*best, strict=True)
-        rates = [count / seconds for seconds in clock]
-        spent = [1000 * seconds / count for seconds in processor]
-        print(
-            f"{threads:7}  {what:9} {rates[0]:11.1f} {rates[1]:7.1f} {rates[1] / rates[0]:6.2f}"
-            f"   {spent[0]:11.2f} {spent[1]:11.2f} {spent[0] / spent[1]:6.2f}",
-            flush=True,
-        )
+        best = dict(zip(sides, fastest(tuple(sides.values()), options.turns), strict=True))
+        clock, processor = best.pop("usual")
+        for kind, (our_clock, our_processor) in best.items():
+            print(
+                f"{threads:7}  {what:9} {kind:8} {count / clock:10.1f} {count / our_clock:7.1f} "
+                f"{clock / our_clock:6.2f}   {1000 * processor / count:11.2f} "
+                f"{1000 * our_processor / count:11.2f} {processor / our_processor:6.2f}",
+                flush=True,
+            )
 
 
 def fastest(sides: tuple[Callable[[], object], ...], turns: int) -> list[tuple[float, float]]:
@@ -185,7 +205,8 @@ def fastest(sides: tuple[Callable[[], object], ...], turns: int) -> list[tuple[f
             work()
             spent[side].append((time.perf_counter() - clock, sum(os.times()[:4]) - processor))
     return [
-        (min(clock), min(used)) for clock, used in (zip(*times[1:], strict=True) for times in spent)
+        (min(clock for clock, _ in times[1:]), min(used for _, used in times[1:]))
+        for times in spent
     ]
 
 

@@ -39,7 +39,6 @@ def test_the_example(tmp_path):
     assert (tried["classes"], tried["images"]) == (10, [1, 8, 8])
     assert tried["parameters"] == 16 * 9 + 2 * 16 + 32 * 16 * 9 + 2 * 32 + 33 * 10
 
-    assert set(workdir.planned(leakage, "--forcerun", "check_network")) == {"check_network"}
     module = workdir.path / "mynet.py"
     text = module.read_text()
     module.write_text(text.replace("class MyNet", "# A remark.\nclass MyNet"))
@@ -95,21 +94,8 @@ def test_what_is_wrong_with_an_own_network_is_named(module, tmp_path, text, mess
     dataset.write(tmp_path / "data", data)
     module(text)
     with pytest.raises(ValueError, match=message):
-        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build", quantize=True)
+        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build")
     assert not (tmp_path / "out").exists()
-
-
-def test_a_layer_that_cannot_be_quantized_is_named_only_where_one_quantizes(module, tmp_path):
-    data = prepare({"name": "digits", "source": "digits", "audit_samples": 20})
-    dataset.write(tmp_path / "data", data)
-    module(
-        factory("nn.Sequential(nn.ConvTranspose2d(1, 1, 1), nn.Flatten(), nn.Linear(64, classes))")
-    )
-    arguments = tmp_path / "data", tmp_path / "out", "ownnet:build"
-    with pytest.raises(ValueError, match="layer '0': ConvTranspose2d cannot be quantized"):
-        check_network(*arguments, quantize=True)
-    check_network(*arguments, quantize=False)
-    assert json.loads((tmp_path / "out").read_text())["weight_layers"] == ["2"]
 
 
 def test_weights_that_are_shared_are_refused(module):

@@ -19,10 +19,7 @@ rule check_network:
         runtime=30,
     params:
         code=code_of_network("check_network"),
-        settings=lambda wildcards: {
-            "factory": STUDY.factories[wildcards.arch],
-            "quantize": bool(config["quantization"]["methods"]),
-        },
+        settings=lambda wildcards: {"factory": STUDY.factories[wildcards.arch]},
     message:
         "Trying {wildcards.arch} on {wildcards.dataset} before it is trained."
     script:

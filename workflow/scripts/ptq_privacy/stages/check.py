@@ -13,27 +13,21 @@ from torch import Tensor, nn
 from ptq_privacy.data import dataset
 from ptq_privacy.data.files import replacing
 from ptq_privacy.models import architectures, training
-from ptq_privacy.ptq import graph
 
 log = logging.getLogger(__name__)
 
 
-def check_network(
-    dataset_path: str | Path, output: str | Path, factory: str, quantize: bool
-) -> None:
+def check_network(dataset_path: str | Path, output: str | Path, factory: str) -> None:
     """Try a factory's network on the first images, and write its size and layers as JSON.
 
     Raises:
-        ValueError: as `check`; with `quantize`, also if it cannot be quantized: the layer is
-            named.
+        ValueError: as `check`.
     """
     data = dataset.read(dataset_path)
     images = torch.tensor(data.train_images[:4])
     network = architectures.build(factory, len(data.classes), images.shape[1])
     mean, std = torch.tensor(data.mean), torch.tensor(data.std)
     check(network, training.normalise(images, mean, std), len(data.classes), factory)
-    if quantize:
-        graph.trace(network.eval())
     found = {
         "factory": factory,
         "classes": len(data.classes),
