@@ -51,7 +51,7 @@ def planned(config: dict[str, Any], results: Path, tflops: float | None = None) 
         shape = shapes.of(name, settings, prepared)
         autocast = training_of(config, name)["autocast"]
         for architecture in study.architectures:
-            cost = network.measure(architecture, shape.classes, shape.image)
+            cost = network.measure(study.factories[architecture], shape.classes, shape.image)
             cases.append(Case(study, config, name, shape, cost, rate(autocast)))
     return plan(study, config, cases)
 
