@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from base64 import urlsafe_b64encode
@@ -180,6 +181,20 @@ def test_two_at_once_are_refused_and_the_first_goes_on(fresh, tmp_path):
     assert first.wait() == 0, (tmp_path / "first").read_text()
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout + second.stderr
+
+
+def test_only_locks_left_by_this_host_are_known_to_be_stale(fresh):
+    target = "results/tiny/digits/dataset.safetensors"
+    alive = fresh.path / ".snakemake" / "alive"
+    locks = fresh.path / ".snakemake" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    (locks / "0.output.lock").write_text(target)
+    alive.write_text("another-host")
+    refused = fresh.snakemake(target)
+    assert refused.returncode != 0
+    assert "Directory cannot be locked" in refused.stdout + refused.stderr
+    alive.write_text(socket.gethostname())
+    fresh.run(target)
 
 
 @pytest.fixture

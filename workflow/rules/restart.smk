@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 
 # Jobs end when this process does: what they would write then, nobody waits for.
 os.environ.update(PTQ_PRIVACY_SNAKEMAKE=str(os.getpid()))
@@ -11,17 +12,23 @@ def alive_here(folder=Path(".snakemake")):
     """Hold a shared kernel lock on this folder while the process lives, and return its file.
 
     Snakemake's own locks are files that outlive a kill -9. The kernel's do not: whoever gets this
-    one alone knows that no other Snakemake is alive here, and that the files left are stale.
+    one alone knows that no other Snakemake is alive on this host, and, if the last one ran on it
+    too, that the files left are stale. Kernel locks need not reach across hosts.
     """
     folder.mkdir(exist_ok=True)
-    file = open(folder / "alive", "w")
+    file = open(folder / "alive", "a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         pass  # another one is alive, and Snakemake will refuse what it is at work on
     else:
-        for lock in folder.glob("locks/*.lock"):
-            lock.unlink()
+        file.seek(0)
+        if file.read() in ("", socket.gethostname()):
+            for lock in folder.glob("locks/*.lock"):
+                lock.unlink()
+        file.truncate(0)
+        file.write(socket.gethostname())
+        file.flush()
     fcntl.flock(file, fcntl.LOCK_SH)
     return file
 
