@@ -1,0 +1,140 @@
+"""Transfer against adaptive: how much of the apparent gain in privacy adapting takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ptq_privacy.experiment import Precision
+from ptq_privacy.report import style
+from ptq_privacy.report.summary import TPR
+
+PARTS = ("estimate", "low", "high")
+LOOKS = {"transfer": ("#0072B2", "o", "none"), "adaptive": ("#D55E00", "s", "full")}
+SHARE_LIMITS = (-100, 200)
+"""Per cent. A share of a small gain can be anything; beyond these its bar goes on unseen."""
+
+
+def side_by_side(compared: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """One row an attack and quantized precision of one network, rates as fractions.
+
+    Args:
+        compared: the network's comparisons, both adversaries among them.
+        summary: the network's rows of the summary.
+
+    Returns:
+        Columns `attack`, `precision`, `full` (TPR@0.1%FPR at full precision), and for each of
+        `transfer`, `adaptive`, `difference` (adaptive - transfer) and `taken_back` (the share of
+        full - transfer that this is; NaN where there is no gain to share) the value, `_low` and
+        `_high`; `p_value` of the difference and `supported` (whether non-members resolve the FPR).
+    """
+    wide = summary.set_index(["attack", "precision", "adversary"])
+    rows = []
+    chosen = compared[compared["metric"] == TPR].set_index(["attack", "precision", "kind"])
+    kinds = {"difference": "adaptive_minus_transfer", "taken_back": "taken_back"}
+    full = summary[summary["precision"] == "full"].set_index("attack")
+    for attack, precision in dict.fromkeys(key[:2] for key in chosen.index):
+        row = {"attack": attack, "precision": precision, "full": full.loc[attack, f"{TPR}_mean"]}
+        for adversary in LOOKS:
+            for part, name in zip(("mean", "low", "high"), ("", "_low", "_high"), strict=True):
+                row[f"{adversary}{name}"] = wide.loc[
+                    (attack, precision, adversary), f"{TPR}_{part}"
+                ]
+        for column, kind in kinds.items():
+            own = chosen.loc[(attack, precision, kind)]
+            for part, name in zip(PARTS, ("", "_low", "_high"), strict=True):
+                row[f"{column}{name}"] = own[part]
+        tested = chosen.loc[(attack, precision, kinds["difference"])]
+        rows.append(row | {"p_value": tested["p_value"], "supported": bool(tested["supported"])})
+    return pd.DataFrame(rows)
+
+
+def plot(
+    table: pd.DataFrame, attacks: Sequence[str], title: str, paths: Sequence[str | Path]
+) -> None:
+    """A row of three panels an attack: both rates, their difference, and the share taken back.
+
+    Args:
+        table: what `side_by_side` returned.
+    """
+    precisions = list(table["precision"].unique())
+    height = 0.19 * len(precisions) + 1.1
+    figure, axes = plt.subplots(
+        len(attacks),
+        3,
+        figsize=(9.5, height * len(attacks) + 0.3),
+        sharey=True,
+        sharex="col",
+        squeeze=False,
+        width_ratios=(1.3, 1, 1),
+    )
+    with style.saved(figure, paths):
+        for row, attack in zip(axes, attacks, strict=True):
+            own = table[table["attack"] == attack].set_index("precision").loc[precisions]
+            _rates(row[0], own)
+            _interval(row[1], own, "difference")
+            row[1].axvline(0, color="#555555", linewidth=0.8, linestyle=":")
+            _interval(row[2], own, "taken_back")
+            row[2].axvline(0, color="#555555", linewidth=0.8, linestyle=":")
+            row[2].axvline(100, color="#555555", linewidth=0.8, linestyle=":")
+            row[2].set_xlim(SHARE_LIMITS)
+            row[0].set_title(style.ATTACKS[attack], loc="left")
+            _stripe(row, precisions)
+        axes[0, 0].invert_yaxis()
+        labels = ("TPR at 0.1 % FPR (%)", "adaptive - transfer (points)", "gain taken back (%)")
+        for axis, label in zip(axes[-1], labels, strict=True):
+            axis.set_xlabel(label)
+        figure.suptitle(f"{title}: does adapting to the quantization help?", x=0.01, ha="left")
+        style.legend_beside(figure, _legend())
+        figure.tight_layout()
+
+
+def _rates(axis: Axes, own: pd.DataFrame) -> None:
+    axis.axvline(100 * own["full"].iloc[0], color=style.FULL_COLOUR, linewidth=1)
+    for shift, (adversary, (colour, marker, fill)) in zip(
+        (-0.17, 0.17), LOOKS.items(), strict=True
+    ):
+        _bars(axis, own, adversary, shift, color=colour, marker=marker, fillstyle=fill)
+    axis.set_xlim(left=0)
+
+
+def _interval(axis: Axes, own: pd.DataFrame, column: str) -> None:
+    _bars(axis, own, column, 0, color="#000000", marker="D", fillstyle="full")
+
+
+def _bars(axis: Axes, own: pd.DataFrame, column: str, shift: float, **look: str) -> None:
+    """Marks with their intervals, one a line; a plain line, since an estimate may lie outside."""
+    place = np.arange(len(own)) + shift
+    axis.hlines(place, 100 * own[f"{column}_low"], 100 * own[f"{column}_high"], look["color"], lw=1)
+    axis.plot(100 * own[column], place, linestyle="none", markersize=4.5, **look)
+
+
+def _stripe(row: Sequence[Axes], precisions: Sequence[str]) -> None:
+    names = [style.name(Precision.parse(precision)) for precision in precisions]
+    for axis in row:
+        axis.set_yticks(range(len(names)), names, fontsize=8)
+        axis.grid(False, axis="y")
+        methods = [Precision.parse(precision).method for precision in precisions]
+        for place in range(1, len(names)):
+            if methods[place] != methods[place - 1]:
+                axis.axhline(place - 0.5, color="#cccccc", linewidth=0.8)
+
+
+def _legend() -> list[Line2D]:
+    handles = [Line2D([], [], color=style.FULL_COLOUR, linewidth=1, label="full precision")]
+    for adversary, (colour, marker, fill) in LOOKS.items():
+        handles.append(
+            Line2D([], [], color=colour, marker=marker, fillstyle=fill, label=adversary, lw=1)
+        )
+    handles.append(
+        Line2D(
+            [], [], color="#000000", marker="D", label="difference,\nshare", lw=1, markersize=4.5
+        )
+    )
+    return handles

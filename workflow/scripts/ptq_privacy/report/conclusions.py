@@ -1,0 +1,321 @@
+"""What can be concluded: sentences chosen by rules on intervals, so that none says more than they do.
+
+A difference is claimed only where its 95% interval excludes zero, and then by its bound nearer to
+zero, rounded towards it. Where zero lies inside, the sentence says that nothing can be told, not
+that nothing is there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ptq_privacy.experiment import Precision
+from ptq_privacy.report import style, sweep
+from ptq_privacy.report.summary import TPR
+
+METRICS = {
+    TPR: ("TPR at 0.1 % FPR", 0.001),
+    "tpr_at_fpr_0.01": ("TPR at 1 % FPR", 0.01),
+    "auc": ("AUC", 0.5),
+}
+"""From the one to be preferred to the one that the fewest non-members support; name and chance."""
+
+HIGHER, LOWER, OPEN, UNKNOWN = "higher", "lower", "open", "unknown"
+
+
+@dataclass(frozen=True)
+class Section:
+    """An answer: a question, and sentences that the numbers bear out."""
+
+    question: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What to say of the members of each verdict; the items follow after a colon."""
+
+    higher: str
+    lower: str
+    open: str
+    unknown: str = "Could not be told, for want of data or of a gain to compare with"
+
+
+def verdict(low: float, high: float) -> str:
+    """What an interval of a difference says of its sign."""
+    if math.isnan(low) or math.isnan(high):
+        return UNKNOWN
+    return HIGHER if low > 0 else LOWER if high < 0 else OPEN
+
+
+def at_least(low: float, high: float, digits: int) -> str:
+    """The bound of an interval nearer to zero, towards which it is rounded, without its sign."""
+    bound = min(abs(low), abs(high)) * 10**digits
+    floored = math.floor(bound + 1e-9) / 10**digits
+    return f"at least {floored:.{digits}f}" if floored else f"less than {10**-digits:.{digits}f}"
+
+
+def grouped(rows: pd.DataFrame, words: Words, unit: str, scale: float, digits: int) -> list[str]:
+    """One sentence a verdict that occurs, with its rows and their intervals.
+
+    Args:
+        rows: columns `name`, `estimate`, `low`, `high`.
+        unit: behind each number, with its space.
+        scale: from the table's numbers to that unit.
+    """
+    verdicts = [verdict(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)]
+    sentences = []
+    for kind in (HIGHER, LOWER, OPEN, UNKNOWN):
+        own = rows[[found == kind for found in verdicts]]
+        items = []
+        for row in own.itertuples():
+            estimate, low, high = (scale * value for value in (row.estimate, row.low, row.high))
+            bounds = f"{estimate:+.{digits}f}{unit} [{low:+.{digits}f}, {high:+.{digits}f}]"
+            if kind in (HIGHER, LOWER):
+                bounds = f"by {at_least(low, high, digits)}{unit}; {bounds}"
+            items.append(row.name if kind == UNKNOWN else f"{row.name} ({bounds})")
+        if items:
+            sentences.append(f"{getattr(words, kind)}: {'; '.join(items)}.")
+    return sentences
+
+
+def usable_metric(compared: pd.DataFrame) -> str:
+    """The first of `METRICS` that the non-members support."""
+    supported = compared.groupby("metric")["supported"].all()
+    return next(metric for metric in METRICS if supported.get(metric, False))
+
+
+def of_network(
+    summary: pd.DataFrame,
+    compared: pd.DataFrame,
+    exposed: Mapping[str, pd.DataFrame],
+    calibration: pd.DataFrame,
+    swept: pd.DataFrame,
+    attacks: Sequence[str],
+) -> list[Section]:
+    """Everything that the measurements of one network answer.
+
+    Args:
+        summary: its rows of the summary.
+        compared: its comparisons of precisions and adversaries.
+        exposed: exposure summaries by adversary.
+        calibration: calibration samples against other members, by precision and adversary.
+        swept: attacks with fewer shadow models.
+        attacks: the attacks to speak of, the headline first.
+    """
+    metric = usable_metric(compared)
+    own = compared[compared["metric"] == metric]
+    sections = [
+        leakage(own, summary, metric, attacks[0]),
+        adaptation(own, metric, attacks),
+        outliers(exposed),
+        calibrated(calibration),
+        strength(swept),
+    ]
+    claims = sum(section.sentences != () for section in sections) and _claims(
+        own, attacks, exposed, calibration
+    )
+    return [*sections, Section("How much of this could be chance?", (chance(*claims),))]
+
+
+def leakage(compared: pd.DataFrame, summary: pd.DataFrame, metric: str, attack: str) -> Section:
+    """Every precision against full precision, and against chance."""
+    name, guess = METRICS[metric]
+    unit, scale, digits = _unit(metric)
+    first = summary.iloc[0]
+    sentences = [f"Measured by {style.ATTACKS[attack]} at {first['targets']} targets: {name}."]
+    if metric != TPR:
+        sentences.append(
+            f"With {first['nonmembers']} non-members a target there are too few non-members to "
+            f"tell anything about 0.1 % FPR; so this page speaks of the {name}."
+        )
+    rows = compared[(compared["kind"] == "against_full") & (compared["attack"] == attack)]
+    for adversary, own in rows.groupby("adversary", sort=False):
+        words = Words(
+            higher=f"To the {adversary} adversary, leaks more than full precision",
+            lower=f"To the {adversary} adversary, leaks less than full precision",
+            open=f"To the {adversary} adversary, not distinguishable from full precision",
+        )
+        sentences += grouped(_named(own), words, unit, scale, digits)
+    return Section("Does quantization hide members?", (*sentences, *_above(summary, metric, attack)))
+
+
+def _above(summary: pd.DataFrame, metric: str, attack: str) -> list[str]:
+    """Which intervals lie above what guessing reaches."""
+    name, guess = METRICS[metric]
+    own = summary[summary["attack"] == attack]
+    above = own[f"{metric}_low"] > guess
+    level = f"{guess:g}" if metric == "auc" else f"{100 * guess:g} %"
+    sentences = []
+    for chosen, text in (
+        (above, f"Still above chance (the interval of the {name} lies above {level})"),
+        (~above, f"Not distinguishable from chance (the interval of the {name} reaches {level})"),
+    ):
+        names = [
+            style.name(Precision.parse(row.precision))
+            + ("" if row.precision == "full" else f" ({row.adversary})")
+            for row in own[chosen].itertuples()
+        ]
+        if names:
+            sentences.append(f"{text}: {', '.join(names)}.")
+    return sentences
+
+
+def adaptation(compared: pd.DataFrame, metric: str, attacks: Sequence[str]) -> Section:
+    """Adaptive against transfer, and the share of the gain that adapting takes back."""
+    unit, scale, digits = _unit(metric)
+    sentences = []
+    for attack in attacks:
+        own = compared[compared["attack"] == attack]
+        title = style.ATTACKS[attack]
+        risen = own[own["kind"] == "adaptive_minus_transfer"]
+        words = Words(
+            higher=f"{title} finds more with shadow models quantized as the target is",
+            lower=f"{title} finds less with shadow models quantized as the target is",
+            open=f"No difference between the adversaries can be told for {title}",
+        )
+        sentences += grouped(_named(risen), words, unit, scale, digits)
+        taken = own[own["kind"] == "taken_back"]
+        sure = _named(taken[taken["low"] > 0])
+        if len(sure):
+            items = [
+                f"{row.name} ({at_least(100 * row.low, 100 * row.high, 0)} %; "
+                f"{100 * row.estimate:.0f} % [{100 * row.low:.0f}, {100 * row.high:.0f}])"
+                for row in sure.itertuples()
+            ]
+            sentences.append(
+                f"Of the apparent gain in privacy, adapting takes back, with {title}: "
+                f"{'; '.join(items)}."
+            )
+    if not sentences:
+        sentences = ["One adversary alone was run, so this cannot be told."]
+    return Section("Does an adapting attacker take it back?", tuple(sentences))
+
+
+def outliers(exposed: Mapping[str, pd.DataFrame]) -> Section:
+    """Whether the most exposed samples keep more of their exposure than the others."""
+    sentences = []
+    for adversary, summary in exposed.items():
+        own = summary[
+            (summary["statistic"] == "kept_top_minus_other") & (summary["fpr"] == FPR_OF_EXPOSURE)
+        ]
+        words = Words(
+            higher=f"To the {adversary} adversary, the most exposed 1 % of images keep a larger "
+            "share of their exposure than the others, so quantization protects them less",
+            lower=f"To the {adversary} adversary, the most exposed 1 % of images keep a smaller "
+            "share of their exposure than the others, so quantization protects them more",
+            open=f"To the {adversary} adversary, whether the most exposed 1 % keep more or less "
+            "than the others cannot be told",
+        )
+        sentences += grouped(_named(own), words, " points", 100, 0)
+    return Section("Are the most exposed images protected too?", tuple(sentences))
+
+
+FPR_OF_EXPOSURE = 0.01
+
+
+def calibrated(calibration: pd.DataFrame) -> Section:
+    """Calibration samples against the other members."""
+    metric = usable_metric(calibration)
+    unit, scale, digits = _unit(metric)
+    name = METRICS[metric][0]
+    sentences = []
+    own = calibration[calibration["metric"] == metric].rename(columns={"difference": "estimate"})
+    for adversary, rows in own.groupby("adversary", sort=False):
+        words = Words(
+            higher=f"To the {adversary} adversary, calibration samples are easier to tell than "
+            f"other members ({name})",
+            lower=f"To the {adversary} adversary, calibration samples are harder to tell than "
+            f"other members ({name})",
+            open=f"To the {adversary} adversary, no difference between calibration samples and "
+            f"other members can be told ({name})",
+        )
+        sentences += grouped(_named(rows), words, unit, scale, digits)
+    return Section("Does calibration itself leak?", tuple(sentences))
+
+
+def strength(swept: pd.DataFrame) -> Section:
+    """RMIA against LiRA by the number of shadow models, where their intervals do not meet."""
+    sentences = []
+    for ours, theirs in (("rmia_online", "lira_online_fixed"), ("rmia_offline", "lira_offline_fixed")):
+        both = [sweep.intervals(swept[swept["attack"] == attack]) for attack in (ours, theirs)]
+        groups: dict[str, list[str]] = {HIGHER: [], LOWER: [], OPEN: []}
+        for size in both[0].index:
+            a, b = both[0].loc[size], both[1].loc[size]
+            kind = HIGHER if a["low"] > b["high"] else LOWER if a["high"] < b["low"] else OPEN
+            means = f"{100 * a['mean']:.2f} against {100 * b['mean']:.2f} %"
+            groups[kind].append(f"{size} ({means})")
+        names = style.ATTACKS[ours], style.ATTACKS[theirs]
+        texts = {
+            HIGHER: f"{names[0]} finds more than {names[1]}",
+            LOWER: f"{names[0]} finds less than {names[1]}",
+            OPEN: f"{names[0]} and {names[1]} cannot be told apart (their intervals meet)",
+        }
+        for kind, sizes in groups.items():
+            if sizes:
+                sentences.append(f"{texts[kind]} with shadow models: {', '.join(sizes)}.")
+    return Section("Which attack needs fewer shadow models?", tuple(sentences))
+
+
+def _claims(
+    compared: pd.DataFrame,
+    attacks: Sequence[str],
+    exposed: Mapping[str, pd.DataFrame],
+    calibration: pd.DataFrame,
+) -> tuple[int, int]:
+    """How many differences were looked at, and how many of their intervals exclude zero."""
+    metric = usable_metric(calibration)
+    looked = [
+        compared[(compared["kind"] == "against_full") & (compared["attack"] == attacks[0])],
+        compared[
+            (compared["kind"] == "adaptive_minus_transfer") & compared["attack"].isin(attacks)
+        ],
+        *(
+            table[(table["statistic"] == "kept_top_minus_other") & (table["fpr"] == FPR_OF_EXPOSURE)]
+            for table in exposed.values()
+        ),
+        calibration[calibration["metric"] == metric],
+    ]
+    verdicts = [
+        verdict(low, high)
+        for table in looked
+        for low, high in zip(table["low"], table["high"], strict=True)
+    ]
+    known = [found for found in verdicts if found != UNKNOWN]
+    return len(known), sum(found != OPEN for found in known)
+
+
+def chance(looked: int, found: int) -> str:
+    """What many comparisons do to 95% intervals, said in numbers."""
+    return (
+        f"This page looks at {looked} differences of this network, each with its own 95 % interval; "
+        f"{found} of them exclude zero. If there were no difference anywhere, about "
+        f"{looked / 20:.0f} would do so by chance, and they would often be neighbours, since all "
+        "share targets and images. So a pattern over many precisions counts for more than any single "
+        "one. The intervals cover other targets of this pool and other images of this data set; they "
+        "do not cover training the pool again."
+    )
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(name=[style.name(Precision.parse(text)) for text in rows["precision"]])
+
+
+def _unit(metric: str) -> tuple[str, float, int]:
+    """Unit, scale and decimals of a difference of a metric."""
+    return ("", 1, 3) if metric == "auc" else (" points", 100, 2)
+
+
+def as_markdown(networks: Iterable[tuple[str, Sequence[Section]]]) -> str:
+    """The same sentences for a terminal or a repository's page."""
+    parts = ["# What can be concluded", ""]
+    for network, sections in networks:
+        parts += [f"## {network}", ""]
+        for section in sections:
+            parts += [f"### {section.question}", ""]
+            parts += [f"- {sentence}" for sentence in section.sentences] + [""]
+    return "\n".join(parts)

@@ -1,0 +1,141 @@
+"""Which samples stay exposed: those that stood out at full precision, or the average?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ptq_privacy.experiment import Precision
+from ptq_privacy.report import style
+
+FPR = 0.01  # at 0.1% too few samples are caught to be put into groups
+SHOWN = ["top_1%", *(f"decile_{place}" for place in range(1, 11))]
+GROUPS = {"top_1%": ("#D55E00", "s", "full"), "other_99%": ("#0072B2", "o", "none")}
+KEPT_LIMITS = (-50, 200)
+
+
+def plot(summaries: Mapping[str, pd.DataFrame], title: str, paths: Sequence[str | Path]) -> None:
+    """A row of three panels an adversary.
+
+    Exposure by decile of the exposure at full precision, for the fewest bits of each method; what
+    the most exposed hundredth and the others keep of it at every precision; and the rank
+    correlation of exposures with those at full precision.
+
+    Args:
+        summaries: what the stage `expose` summed up, by adversary.
+    """
+    figure, axes = plt.subplots(
+        len(summaries),
+        3,
+        figsize=(12, 3.4 * len(summaries) + 0.3),
+        sharex="col",
+        squeeze=False,
+        width_ratios=(1.7, 1, 0.8),
+        layout="constrained",
+    )
+    some = next(iter(summaries.values()))
+    precisions = [Precision.parse(text) for text in some["precision"].unique()]
+    quantized = [precision for precision in precisions if precision.quantized]
+    with style.saved(figure, paths):
+        for row, (adversary, summary) in zip(axes, summaries.items(), strict=True):
+            own = summary[summary["fpr"] == FPR]
+            _deciles(row[0], own, [Precision(), *lowest(quantized)])
+            row[0].set_title(f"{adversary} shadow models", loc="left")
+            _kept(row[1], own, quantized)
+            _correlations(row[2], own, quantized)
+            row[2].sharey(row[1])
+            row[2].tick_params(labelleft=False)
+        axes[-1, 0].set_xlabel("hundredth, tenths of the images, the most exposed first")
+        axes[-1, 1].set_xlabel("exposure kept (% of full precision)")
+        axes[-1, 2].set_xlabel("rank correlation with full precision")
+        figure.suptitle(f"{title}: whose exposure does quantization take away?", x=0.01, ha="left")
+        style.legend_beside(figure, _legend(lowest(quantized)))
+
+
+def lowest(precisions: Sequence[Precision]) -> list[Precision]:
+    """Each method's precision of the fewest bits, its classifier no wider."""
+    found: dict[str | None, Precision] = {}
+    for precision in precisions:
+        best = found.setdefault(precision.method, precision)
+        if precision.head_bits is None and (precision.bits or 0) <= (best.bits or 0):
+            found[precision.method] = precision
+    return list(found.values())
+
+
+def _deciles(axis: Axes, summary: pd.DataFrame, shown: Sequence[Precision]) -> None:
+    chosen = summary[summary["statistic"] == "exposure"].set_index(["precision", "group"])
+    shifts = np.linspace(-0.3, 0.3, len(shown))
+    for shift, precision in zip(shifts, shown, strict=True):
+        rows = 100 * chosen.loc[str(precision)].loc[SHOWN, ["estimate", "low", "high"]]
+        place = np.arange(len(SHOWN)) + shift
+        look = _look(precision)
+        axis.vlines(place, rows["low"], rows["high"], look["color"], lw=0.8)
+        axis.plot(place, rows["estimate"], markersize=4.5, **look)
+    axis.axhline(0, color="#555555", linewidth=0.8, linestyle=":")
+    axis.set_yscale("symlog", linthresh=1)
+    axis.set_ylim(top=130)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.set_xticks(range(len(SHOWN)), ["top 1 %", *map(str, range(1, len(SHOWN)))])
+    axis.grid(False, axis="x")
+    axis.set_ylabel(f"exposure at {FPR:.0%} FPR (%)")
+
+
+def _kept(axis: Axes, summary: pd.DataFrame, precisions: Sequence[Precision]) -> None:
+    chosen = summary[summary["statistic"] == "kept"].set_index(["group", "precision"])
+    names = [str(precision) for precision in precisions]
+    for shift, (group, (colour, marker, fill)) in zip((-0.17, 0.17), GROUPS.items(), strict=True):
+        rows = 100 * chosen.loc[group].reindex(names)[["estimate", "low", "high"]]
+        place = np.arange(len(names)) + shift
+        axis.hlines(place, rows["low"], rows["high"], colour, lw=1)
+        axis.plot(
+            rows["estimate"], place, color=colour, marker=marker, fillstyle=fill, ls="", ms=4.5
+        )
+    for share in (0, 100):
+        axis.axvline(share, color="#555555", linewidth=0.8, linestyle=":")
+    axis.set_xlim(KEPT_LIMITS)
+    axis.set_yticks(range(len(names)), [style.name(p) for p in precisions], fontsize=8)
+    axis.invert_yaxis()
+    axis.grid(False, axis="y")
+
+
+def _correlations(axis: Axes, summary: pd.DataFrame, precisions: Sequence[Precision]) -> None:
+    kind = summary["statistic"]
+    same = summary[(kind == "correlation_same_targets") & (summary["precision"] == "full")]
+    rows = same.set_index("other").reindex([str(precision) for precision in precisions])
+    place = np.arange(len(rows))
+    axis.hlines(place, rows["low"], rows["high"], "#000000", lw=1)
+    axis.plot(rows["estimate"], place, color="#000000", marker="D", ls="", ms=4.5)
+    axis.set_xlim(-0.1, 1.02)
+    axis.axvline(0, color="#555555", linewidth=0.8, linestyle=":")
+    axis.grid(False, axis="y")
+
+
+def _look(precision: Precision) -> dict[str, str]:
+    """Of a method in the first panel, where all have the fewest bits: a marker of its own."""
+    if precision.method is None:
+        return {"color": style.FULL_COLOUR, "marker": "*", "linestyle": "none"}
+    place = list(style.COLOURS).index(precision.method)
+    marker = style.MARKERS[place % len(style.MARKERS)]
+    return {"color": style.COLOURS[precision.method], "marker": marker, "linestyle": "none"}
+
+
+def _legend(shown: Sequence[Precision]) -> list[Line2D]:
+    handles = [
+        Line2D([], [], label=style.name(precision), **_look(precision))
+        for precision in (Precision(), *shown)
+    ]
+    labels = {"top_1%": "the most exposed 1 %", "other_99%": "the other 99 %"}
+    for group, (colour, marker, fill) in GROUPS.items():
+        handles.append(
+            Line2D([], [], color=colour, marker=marker, fillstyle=fill, label=labels[group], lw=1)
+        )
+    handles.append(
+        Line2D([], [], color="#000000", marker="D", label="rank correlation", lw=1, ms=4.5)
+    )
+    return handles
