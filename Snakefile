@@ -43,11 +43,15 @@ if STUDY.pool.shadow_models >= 4:
         "<results>/{dataset}/{arch}/{precision}/thresholds-{adversary}.parquet"
     )
 
+FIGURES = ["tradeoff", "storage", "sweep", "exposure", "exposed"]
+if {"transfer", "adaptive"} <= set(STUDY.adversaries):
+    FIGURES.append("adversaries")
+
 
 rule all:
     default_target: True
     input:
-        tables=rules.summarize.output,
+        tables=[*rules.summarize.output, *rules.conclude.output],
         figures=[
             *of_each_network(
                 "<results>/figures/roc-{dataset}-{arch}-{adversary}.{kind}",
@@ -56,7 +60,7 @@ rule all:
             ),
             *of_each_network(
                 "<results>/figures/{figure}-{dataset}-{arch}.{kind}",
-                figure=["tradeoff", "storage", "sweep"],
+                figure=FIGURES,
                 kind=["svg", "png"],
             ),
         ],

@@ -8,6 +8,9 @@ QUESTIONS = {
     "attacks": "5. How strong are the attacks?",
 }
 
+# What the conclusions and the figures of both adversaries speak of.
+ATTACKS_SHOWN = list(dict.fromkeys([config["attacks"]["headline"], "rmia_online"]))
+
 
 rule summarize:
     input:
@@ -23,7 +26,7 @@ rule summarize:
             "<results>/tables/summary.csv",
             caption="../report/summary.rst",
             category="Tables",
-            labels={"table": "summary"},
+            labels={"table": "summary, as CSV to download"},
         ),
         markdown="<results>/tables/summary.md",
     log:
@@ -156,3 +159,155 @@ rule plot_sweep:
         "Drawing leakage of {wildcards.arch} on {wildcards.dataset} against the number of shadow models."
     script:
         "../scripts/plot_sweep.py"
+
+
+rule plot_adversaries:
+    input:
+        summary="<results>/tables/summary.parquet",
+        comparisons="<results>/{dataset}/{arch}/comparisons.parquet",
+    output:
+        svg=report(
+            "<results>/figures/adversaries-{dataset}-{arch}.svg",
+            caption="../report/adversaries.rst",
+            category="{dataset}",
+            subcategory=QUESTIONS["adversaries"],
+            labels={"figure": "transfer against adaptive", "network": "{arch}"},
+        ),
+        png="<results>/figures/adversaries-{dataset}-{arch}.png",
+    log:
+        "<logs>/{dataset}/{arch}/plot_adversaries.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{arch}/plot_adversaries.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code("plot_adversaries"),
+        attacks=ATTACKS_SHOWN,
+        title="{dataset}, {arch}",
+    message:
+        "Drawing transfer against adaptive for {wildcards.arch} on {wildcards.dataset}."
+    script:
+        "../scripts/plot_adversaries.py"
+
+
+rule plot_exposure:
+    input:
+        summary="<results>/tables/summary.parquet",
+        dataset="<results>/{dataset}/dataset.safetensors",
+        summaries=expand(
+            rules.measure_exposure.output.summary,
+            adversary=STUDY.adversaries,
+            allow_missing=True,
+        ),
+        # Of the adversary who knows most.
+        exposure=expand(
+            rules.measure_exposure.output.exposure,
+            adversary=STUDY.adversaries[-1],
+            allow_missing=True,
+        ),
+    output:
+        svg=report(
+            "<results>/figures/exposure-{dataset}-{arch}.svg",
+            caption="../report/exposure.rst",
+            category="{dataset}",
+            subcategory=QUESTIONS["exposure"],
+            labels={"figure": "exposure by rank and precision", "network": "{arch}"},
+        ),
+        png="<results>/figures/exposure-{dataset}-{arch}.png",
+        sheet_svg=report(
+            "<results>/figures/exposed-{dataset}-{arch}.svg",
+            caption="../report/contact_sheet.rst",
+            category="{dataset}",
+            subcategory=QUESTIONS["exposure"],
+            labels={"figure": "the most exposed images", "network": "{arch}"},
+        ),
+        sheet_png="<results>/figures/exposed-{dataset}-{arch}.png",
+    log:
+        "<logs>/{dataset}/{arch}/plot_exposure.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{arch}/plot_exposure.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=8000,
+        runtime=30,
+    params:
+        code=code("plot_exposure"),
+        adversaries=STUDY.adversaries,
+        title="{dataset}, {arch}",
+    message:
+        "Drawing which images of {wildcards.dataset} stay exposed in {wildcards.arch}."
+    script:
+        "../scripts/plot_exposure.py"
+
+
+rule conclude:
+    input:
+        summary="<results>/tables/summary.parquet",
+        comparisons=of_each_network(rules.compare_precisions.output.comparisons),
+        calibration=of_each_network(rules.compare_calibration.output.calibration),
+        sweeps=of_each_network(rules.sweep_shadow_models.output.sweep),
+        exposures=of_each_network(
+            rules.measure_exposure.output.summary, adversary=STUDY.adversaries
+        ),
+        thresholds=(
+            of_each_cell(rules.calibrate_thresholds.output.thresholds)
+            if STUDY.pool.shadow_models >= 4
+            else []
+        ),
+    output:
+        conclusions_html=report(
+            "<results>/tables/conclusions.html",
+            caption="../report/conclusions.rst",
+            category="Conclusions",
+            labels={"page": "What can be concluded"},
+        ),
+        conclusions_markdown="<results>/tables/conclusions.md",
+        summary_html=report(
+            "<results>/tables/summary.html",
+            caption="../report/summary.rst",
+            category="Tables",
+            labels={"table": "summary"},
+        ),
+        adversaries_html=report(
+            "<results>/tables/adversaries.html",
+            caption="../report/adversaries_table.rst",
+            category="Tables",
+            labels={"table": "transfer against adaptive"},
+        ),
+        adversaries_csv="<results>/tables/adversaries.csv",
+        adversaries_markdown="<results>/tables/adversaries.md",
+    log:
+        "<logs>/conclude.log",
+    benchmark:
+        "<benchmarks>/conclude.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code("conclude"),
+        settings={
+            "networks": [
+                (dataset, arch)
+                for dataset in STUDY.datasets
+                for arch in STUDY.architectures
+            ],
+            "adversaries": STUDY.adversaries,
+            "cells": [(cell["precision"], cell["adversary"]) for cell in PRECISION_CELLS],
+            "attacks": ATTACKS_SHOWN,
+        },
+    message:
+        "Writing what can be concluded."
+    script:
+        "../scripts/conclude.py"

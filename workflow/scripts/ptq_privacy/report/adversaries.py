@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,8 +16,12 @@ from ptq_privacy.experiment import Precision
 from ptq_privacy.report import style
 from ptq_privacy.report.summary import TPR
 
-PARTS = ("estimate", "low", "high")
-LOOKS = {"transfer": ("#0072B2", "o", "none"), "adaptive": ("#D55E00", "s", "full")}
+KINDS = {"difference": "adaptive_minus_transfer", "taken_back": "taken_back"}
+LOOKS: dict[str, dict[str, Any]] = {
+    "transfer": {"color": "#0072B2", "marker": "o", "fillstyle": "none"},
+    "adaptive": {"color": "#D55E00", "marker": "s", "fillstyle": "full"},
+}
+BOTH = {"color": "#000000", "marker": "D", "fillstyle": "full"}
 SHARE_LIMITS = (-100, 200)
 """Per cent. A share of a small gain can be anything; beyond these its bar goes on unseen."""
 
@@ -34,25 +39,21 @@ def side_by_side(compared: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
         full - transfer that this is; NaN where there is no gain to share) the value, `_low` and
         `_high`; `p_value` of the difference and `supported` (whether non-members resolve the FPR).
     """
-    wide = summary.set_index(["attack", "precision", "adversary"])
-    rows = []
-    chosen = compared[compared["metric"] == TPR].set_index(["attack", "precision", "kind"])
-    kinds = {"difference": "adaptive_minus_transfer", "taken_back": "taken_back"}
-    full = summary[summary["precision"] == "full"].set_index("attack")
-    for attack, precision in dict.fromkeys(key[:2] for key in chosen.index):
-        row = {"attack": attack, "precision": precision, "full": full.loc[attack, f"{TPR}_mean"]}
-        for adversary in LOOKS:
-            for part, name in zip(("mean", "low", "high"), ("", "_low", "_high"), strict=True):
-                row[f"{adversary}{name}"] = wide.loc[
-                    (attack, precision, adversary), f"{TPR}_{part}"
-                ]
-        for column, kind in kinds.items():
-            own = chosen.loc[(attack, precision, kind)]
-            for part, name in zip(PARTS, ("", "_low", "_high"), strict=True):
-                row[f"{column}{name}"] = own[part]
-        tested = chosen.loc[(attack, precision, kinds["difference"])]
-        rows.append(row | {"p_value": tested["p_value"], "supported": bool(tested["supported"])})
-    return pd.DataFrame(rows)
+    keys = ["attack", "precision"]
+    full = summary[summary["precision"] == "full"].set_index("attack")[f"{TPR}_mean"]
+    chosen = compared[compared["metric"] == TPR]
+    table = chosen.loc[chosen["kind"] == "adaptive_minus_transfer", [*keys, "p_value", "supported"]]
+    table = table.assign(full=table["attack"].map(full))
+    for adversary in LOOKS:
+        own = summary[summary["adversary"] == adversary]
+        parts = {f"{TPR}_mean": adversary, f"{TPR}_low": f"{adversary}_low"}
+        parts |= {f"{TPR}_high": f"{adversary}_high"}
+        table = table.merge(own[[*keys, *parts]].rename(columns=parts), on=keys, validate="1:1")
+    for column, kind in KINDS.items():
+        own = chosen[chosen["kind"] == kind]
+        parts = {"estimate": column, "low": f"{column}_low", "high": f"{column}_high"}
+        table = table.merge(own[[*keys, *parts]].rename(columns=parts), on=keys, validate="1:1")
+    return table
 
 
 def plot(
@@ -79,14 +80,13 @@ def plot(
             own = table[table["attack"] == attack].set_index("precision").loc[precisions]
             _rates(row[0], own)
             _interval(row[1], own, "difference")
-            row[1].axvline(0, color="#555555", linewidth=0.8, linestyle=":")
             _interval(row[2], own, "taken_back")
-            row[2].axvline(0, color="#555555", linewidth=0.8, linestyle=":")
             row[2].axvline(100, color="#555555", linewidth=0.8, linestyle=":")
             row[2].set_xlim(SHARE_LIMITS)
             row[0].set_title(style.ATTACKS[attack], loc="left")
             _stripe(row, precisions)
         axes[0, 0].invert_yaxis()
+        axes[0, 0].set_xlim(left=0)  # of both rows, so once both are drawn
         labels = ("TPR at 0.1 % FPR (%)", "adaptive - transfer (points)", "gain taken back (%)")
         for axis, label in zip(axes[-1], labels, strict=True):
             axis.set_xlabel(label)
@@ -97,18 +97,18 @@ def plot(
 
 def _rates(axis: Axes, own: pd.DataFrame) -> None:
     axis.axvline(100 * own["full"].iloc[0], color=style.FULL_COLOUR, linewidth=1)
-    for shift, (adversary, (colour, marker, fill)) in zip(
-        (-0.17, 0.17), LOOKS.items(), strict=True
-    ):
-        _bars(axis, own, adversary, shift, color=colour, marker=marker, fillstyle=fill)
-    axis.set_xlim(left=0)
+    for shift, (adversary, look) in zip((-0.17, 0.17), LOOKS.items(), strict=True):
+        _bars(axis, own, adversary, shift, look)
 
 
 def _interval(axis: Axes, own: pd.DataFrame, column: str) -> None:
-    _bars(axis, own, column, 0, color="#000000", marker="D", fillstyle="full")
+    _bars(axis, own, column, 0, BOTH)
+    axis.axvline(0, color="#555555", linewidth=0.8, linestyle=":")
 
 
-def _bars(axis: Axes, own: pd.DataFrame, column: str, shift: float, **look: str) -> None:
+def _bars(
+    axis: Axes, own: pd.DataFrame, column: str, shift: float, look: Mapping[str, Any]
+) -> None:
     """Marks with their intervals, one a line; a plain line, since an estimate may lie outside."""
     place = np.arange(len(own)) + shift
     axis.hlines(place, 100 * own[f"{column}_low"], 100 * own[f"{column}_high"], look["color"], lw=1)
@@ -128,13 +128,6 @@ def _stripe(row: Sequence[Axes], precisions: Sequence[str]) -> None:
 
 def _legend() -> list[Line2D]:
     handles = [Line2D([], [], color=style.FULL_COLOUR, linewidth=1, label="full precision")]
-    for adversary, (colour, marker, fill) in LOOKS.items():
-        handles.append(
-            Line2D([], [], color=colour, marker=marker, fillstyle=fill, label=adversary, lw=1)
-        )
-    handles.append(
-        Line2D(
-            [], [], color="#000000", marker="D", label="difference,\nshare", lw=1, markersize=4.5
-        )
-    )
+    for label, look in {**LOOKS, "difference,\nshare": BOTH}.items():
+        handles.append(Line2D([], [], label=label, linewidth=1, markersize=4.5, **look))
     return handles

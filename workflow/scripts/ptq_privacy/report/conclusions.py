@@ -1,4 +1,4 @@
-"""What can be concluded: sentences chosen by rules on intervals, so that none says more than they do.
+"""What can be concluded: sentences chosen by rules on intervals, none saying more than they do.
 
 A difference is claimed only where its 95% interval excludes zero, and then by its bound nearer to
 zero, rounded towards it. Where zero lies inside, the sentence says that nothing can be told, not
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ptq_privacy.experiment import Precision
-from ptq_privacy.report import style, sweep
+from ptq_privacy.report import exposure, style, sweep
 from ptq_privacy.report.summary import TPR
 
 METRICS = {
@@ -53,34 +53,47 @@ def verdict(low: float, high: float) -> str:
 
 
 def at_least(low: float, high: float, digits: int) -> str:
-    """The bound of an interval nearer to zero, towards which it is rounded, without its sign."""
-    bound = min(abs(low), abs(high)) * 10**digits
-    floored = math.floor(bound + 1e-9) / 10**digits
-    return f"at least {floored:.{digits}f}" if floored else f"less than {10**-digits:.{digits}f}"
+    """The bound of an interval nearer to zero, rounded towards zero, without its sign."""
+    bound = min(abs(low), abs(high))
+    floored = math.floor(bound * 10**digits + 1e-9) / 10**digits
+    return f"{floored:.{digits}f}" if floored else "just above 0"
 
 
 def grouped(rows: pd.DataFrame, words: Words, unit: str, scale: float, digits: int) -> list[str]:
-    """One sentence a verdict that occurs, with its rows and their intervals.
+    """One sentence a verdict that occurs, with the precisions it holds for.
+
+    A difference is followed by how large it is at least; what is open, by how far it may reach.
 
     Args:
-        rows: columns `name`, `estimate`, `low`, `high`.
-        unit: behind each number, with its space.
+        rows: columns `name`, `low`, `high`.
+        unit: of the numbers.
         scale: from the table's numbers to that unit.
     """
     verdicts = [verdict(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)]
     sentences = []
     for kind in (HIGHER, LOWER, OPEN, UNKNOWN):
         own = rows[[found == kind for found in verdicts]]
-        items = []
-        for row in own.itertuples():
-            estimate, low, high = (scale * value for value in (row.estimate, row.low, row.high))
-            bounds = f"{estimate:+.{digits}f}{unit} [{low:+.{digits}f}, {high:+.{digits}f}]"
-            if kind in (HIGHER, LOWER):
-                bounds = f"by {at_least(low, high, digits)}{unit}; {bounds}"
-            items.append(row.name if kind == UNKNOWN else f"{row.name} ({bounds})")
-        if items:
-            sentences.append(f"{getattr(words, kind)}: {'; '.join(items)}.")
+        if own.empty:
+            continue
+        text, lows, highs = getattr(words, kind), scale * own["low"], scale * own["high"]
+        if kind in (HIGHER, LOWER):
+            items = [
+                f"{name} ({at_least(low, high, digits)})"
+                for name, low, high in zip(own["name"], lows, highs, strict=True)
+            ]
+            text += f", by at least the {unit} in brackets: {'; '.join(items)}."
+        else:
+            text += f": {_listed(own['name'], len(rows))}."
+        if kind == OPEN:
+            reach = f"{lows.min():+.{digits}f} to {highs.max():+.{digits}f} {unit}"
+            text += f" Together their intervals reach from {reach}."
+        sentences.append(text)
     return sentences
+
+
+def _listed(names: Iterable[str], all_there_are: int) -> str:
+    names = list(names)
+    return f"all {len(names)} precisions" if 2 < len(names) == all_there_are else "; ".join(names)
 
 
 def usable_metric(compared: pd.DataFrame) -> str:
@@ -95,6 +108,7 @@ def of_network(
     exposed: Mapping[str, pd.DataFrame],
     calibration: pd.DataFrame,
     swept: pd.DataFrame,
+    thresholds: pd.DataFrame | None,
     attacks: Sequence[str],
 ) -> list[Section]:
     """Everything that the measurements of one network answer.
@@ -105,6 +119,8 @@ def of_network(
         exposed: exposure summaries by adversary.
         calibration: calibration samples against other members, by precision and adversary.
         swept: attacks with fewer shadow models.
+        thresholds: what thresholds set on shadow models give, by precision and adversary; None
+            where there are too few shadow models to set any.
         attacks: the attacks to speak of, the headline first.
     """
     metric = usable_metric(compared)
@@ -114,20 +130,27 @@ def of_network(
         adaptation(own, metric, attacks),
         outliers(exposed),
         calibrated(calibration),
+        worth(thresholds, metric, attacks[0]),
         strength(swept),
     ]
-    claims = sum(section.sentences != () for section in sections) and _claims(
-        own, attacks, exposed, calibration
-    )
-    return [*sections, Section("How much of this could be chance?", (chance(*claims),))]
+    looked = [
+        own[(own["kind"] == "against_full") & (own["attack"] == attacks[0])],
+        own[(own["kind"] == "adaptive_minus_transfer") & own["attack"].isin(attacks)],
+        *(_kept_top_minus_other(table) for table in exposed.values()),
+        calibration[calibration["metric"] == usable_metric(calibration)],
+    ]
+    if thresholds is not None:
+        looked.append(_excess(thresholds, _fpr_limit(metric), attacks[0]))
+    claims = chance(*_claims(looked))
+    return [*sections, Section("How much of this could be chance?", (claims,))]
 
 
 def leakage(compared: pd.DataFrame, summary: pd.DataFrame, metric: str, attack: str) -> Section:
     """Every precision against full precision, and against chance."""
-    name, guess = METRICS[metric]
+    name, _ = METRICS[metric]
     unit, scale, digits = _unit(metric)
     first = summary.iloc[0]
-    sentences = [f"Measured by {style.ATTACKS[attack]} at {first['targets']} targets: {name}."]
+    sentences = [f"Measured by {style.ATTACKS[attack]} on {first['targets']} targets: {name}."]
     if metric != TPR:
         sentences.append(
             f"With {first['nonmembers']} non-members a target there are too few non-members to "
@@ -141,27 +164,26 @@ def leakage(compared: pd.DataFrame, summary: pd.DataFrame, metric: str, attack: 
             open=f"To the {adversary} adversary, not distinguishable from full precision",
         )
         sentences += grouped(_named(own), words, unit, scale, digits)
-    return Section("Does quantization hide members?", (*sentences, *_above(summary, metric, attack)))
+    return Section(
+        "Does quantization hide members?", (*sentences, *_above(summary, metric, attack))
+    )
 
 
 def _above(summary: pd.DataFrame, metric: str, attack: str) -> list[str]:
     """Which intervals lie above what guessing reaches."""
     name, guess = METRICS[metric]
-    own = summary[summary["attack"] == attack]
-    above = own[f"{metric}_low"] > guess
     level = f"{guess:g}" if metric == "auc" else f"{100 * guess:g} %"
     sentences = []
-    for chosen, text in (
-        (above, f"Still above chance (the interval of the {name} lies above {level})"),
-        (~above, f"Not distinguishable from chance (the interval of the {name} reaches {level})"),
-    ):
-        names = [
-            style.name(Precision.parse(row.precision))
-            + ("" if row.precision == "full" else f" ({row.adversary})")
-            for row in own[chosen].itertuples()
-        ]
-        if names:
-            sentences.append(f"{text}: {', '.join(names)}.")
+    for adversary, own in summary[summary["attack"] == attack].groupby("adversary", sort=False):
+        above = own[f"{metric}_low"] > guess
+        for chosen, text in (
+            (above, f"above chance (the interval of the {name} lies above {level})"),
+            (~above, f"not distinguishable from chance (the interval reaches {level})"),
+        ):
+            names = _named(own[chosen])["name"]
+            if len(names):
+                listed = _listed(names, len(own))
+                sentences.append(f"To the {adversary} adversary, {text}: {listed}.")
     return sentences
 
 
@@ -183,13 +205,12 @@ def adaptation(compared: pd.DataFrame, metric: str, attacks: Sequence[str]) -> S
         sure = _named(taken[taken["low"] > 0])
         if len(sure):
             items = [
-                f"{row.name} ({at_least(100 * row.low, 100 * row.high, 0)} %; "
-                f"{100 * row.estimate:.0f} % [{100 * row.low:.0f}, {100 * row.high:.0f}])"
-                for row in sure.itertuples()
+                f"{name} ({at_least(100 * low, 100 * high, 0)} %)"
+                for name, low, high in zip(sure["name"], sure["low"], sure["high"], strict=True)
             ]
             sentences.append(
-                f"Of the apparent gain in privacy, adapting takes back, with {title}: "
-                f"{'; '.join(items)}."
+                "Of the apparent gain in privacy, adapting takes back at least the share in "
+                f"brackets, with {title}: {'; '.join(items)}."
             )
     if not sentences:
         sentences = ["One adversary alone was run, so this cannot be told."]
@@ -200,9 +221,7 @@ def outliers(exposed: Mapping[str, pd.DataFrame]) -> Section:
     """Whether the most exposed samples keep more of their exposure than the others."""
     sentences = []
     for adversary, summary in exposed.items():
-        own = summary[
-            (summary["statistic"] == "kept_top_minus_other") & (summary["fpr"] == FPR_OF_EXPOSURE)
-        ]
+        own = _kept_top_minus_other(summary)
         words = Words(
             higher=f"To the {adversary} adversary, the most exposed 1 % of images keep a larger "
             "share of their exposure than the others, so quantization protects them less",
@@ -211,11 +230,14 @@ def outliers(exposed: Mapping[str, pd.DataFrame]) -> Section:
             open=f"To the {adversary} adversary, whether the most exposed 1 % keep more or less "
             "than the others cannot be told",
         )
-        sentences += grouped(_named(own), words, " points", 100, 0)
+        sentences += grouped(_named(own), words, "points", 100, 0)
     return Section("Are the most exposed images protected too?", tuple(sentences))
 
 
-FPR_OF_EXPOSURE = 0.01
+def _kept_top_minus_other(summary: pd.DataFrame) -> pd.DataFrame:
+    return summary[
+        (summary["statistic"] == "kept_top_minus_other") & (summary["fpr"] == exposure.FPR)
+    ]
 
 
 def calibrated(calibration: pd.DataFrame) -> Section:
@@ -224,7 +246,7 @@ def calibrated(calibration: pd.DataFrame) -> Section:
     unit, scale, digits = _unit(metric)
     name = METRICS[metric][0]
     sentences = []
-    own = calibration[calibration["metric"] == metric].rename(columns={"difference": "estimate"})
+    own = calibration[calibration["metric"] == metric]
     for adversary, rows in own.groupby("adversary", sort=False):
         words = Words(
             higher=f"To the {adversary} adversary, calibration samples are easier to tell than "
@@ -238,48 +260,70 @@ def calibrated(calibration: pd.DataFrame) -> Section:
     return Section("Does calibration itself leak?", tuple(sentences))
 
 
+def worth(thresholds: pd.DataFrame | None, metric: str, attack: str) -> Section:
+    """Thresholds that an attacker can set: the false positives they give, and what a call means."""
+    question = "What is an accusation worth?"
+    if thresholds is None:
+        return Section(question, ("There are too few shadow models to set a threshold on.",))
+    limit = _fpr_limit(metric)
+    own = _excess(thresholds, limit, attack)
+    sentences = []
+    for adversary, rows in own.groupby("adversary", sort=False):
+        start = f"Set by the {adversary} adversary on shadow models for {100 * limit:g} % FPR, a"
+        words = Words(
+            higher=f"{start} threshold accuses more non-members than it should",
+            lower=f"{start} threshold accuses fewer non-members than it may",
+            open=f"{start} threshold gives an FPR that cannot be told from that",
+        )
+        sentences += grouped(_named(rows), words, "points", 100, 2)
+    for row in own[own["precision"] == "full"].to_dict("records"):
+        shares = [
+            f"{100 * row[f'ppv_{prior}']:.0f} % [{100 * row[f'ppv_{prior}_low']:.0f}, "
+            f"{100 * row[f'ppv_{prior}_high']:.0f}] where {100 * float(prior):g} % are members"
+            for prior in ("0.5", "0.1", "0.01")
+        ]
+        sentences.append(f"Of those accused at full precision, members are: {', '.join(shares)}.")
+    return Section(question, tuple(sentences))
+
+
+def _fpr_limit(metric: str) -> float:
+    return 0.001 if metric == TPR else 0.01
+
+
+def _excess(thresholds: pd.DataFrame, limit: float, attack: str) -> pd.DataFrame:
+    """One attack's thresholds at one limit, with the interval `low`, `high` of FPR - limit."""
+    own = thresholds[(thresholds["attack"] == attack) & (thresholds["fpr_limit"] == limit)]
+    return own.assign(low=own["fpr_low"] - limit, high=own["fpr_high"] - limit)
+
+
 def strength(swept: pd.DataFrame) -> Section:
     """RMIA against LiRA by the number of shadow models, where their intervals do not meet."""
     sentences = []
-    for ours, theirs in (("rmia_online", "lira_online_fixed"), ("rmia_offline", "lira_offline_fixed")):
+    for ours, theirs in (
+        ("rmia_online", "lira_online_fixed"),
+        ("rmia_offline", "lira_offline_fixed"),
+    ):
         both = [sweep.intervals(swept[swept["attack"] == attack]) for attack in (ours, theirs)]
         groups: dict[str, list[str]] = {HIGHER: [], LOWER: [], OPEN: []}
         for size in both[0].index:
             a, b = both[0].loc[size], both[1].loc[size]
-            kind = HIGHER if a["low"] > b["high"] else LOWER if a["high"] < b["low"] else OPEN
+            found = HIGHER if a["low"] > b["high"] else LOWER if a["high"] < b["low"] else OPEN
             means = f"{100 * a['mean']:.2f} against {100 * b['mean']:.2f} %"
-            groups[kind].append(f"{size} ({means})")
+            groups[found].append(f"{size} ({means})")
         names = style.ATTACKS[ours], style.ATTACKS[theirs]
         texts = {
             HIGHER: f"{names[0]} finds more than {names[1]}",
             LOWER: f"{names[0]} finds less than {names[1]}",
             OPEN: f"{names[0]} and {names[1]} cannot be told apart (their intervals meet)",
         }
-        for kind, sizes in groups.items():
+        for found, sizes in groups.items():
             if sizes:
-                sentences.append(f"{texts[kind]} with shadow models: {', '.join(sizes)}.")
+                sentences.append(f"{texts[found]} with shadow models: {', '.join(sizes)}.")
     return Section("Which attack needs fewer shadow models?", tuple(sentences))
 
 
-def _claims(
-    compared: pd.DataFrame,
-    attacks: Sequence[str],
-    exposed: Mapping[str, pd.DataFrame],
-    calibration: pd.DataFrame,
-) -> tuple[int, int]:
-    """How many differences were looked at, and how many of their intervals exclude zero."""
-    metric = usable_metric(calibration)
-    looked = [
-        compared[(compared["kind"] == "against_full") & (compared["attack"] == attacks[0])],
-        compared[
-            (compared["kind"] == "adaptive_minus_transfer") & compared["attack"].isin(attacks)
-        ],
-        *(
-            table[(table["statistic"] == "kept_top_minus_other") & (table["fpr"] == FPR_OF_EXPOSURE)]
-            for table in exposed.values()
-        ),
-        calibration[calibration["metric"] == metric],
-    ]
+def _claims(looked: Sequence[pd.DataFrame]) -> tuple[int, int]:
+    """How many differences tables of `low` and `high` hold, and how many exclude zero."""
     verdicts = [
         verdict(low, high)
         for table in looked
@@ -292,12 +336,12 @@ def _claims(
 def chance(looked: int, found: int) -> str:
     """What many comparisons do to 95% intervals, said in numbers."""
     return (
-        f"This page looks at {looked} differences of this network, each with its own 95 % interval; "
+        f"This page looks at {looked} differences of this network, each with its 95 % interval; "
         f"{found} of them exclude zero. If there were no difference anywhere, about "
         f"{looked / 20:.0f} would do so by chance, and they would often be neighbours, since all "
-        "share targets and images. So a pattern over many precisions counts for more than any single "
-        "one. The intervals cover other targets of this pool and other images of this data set; they "
-        "do not cover training the pool again."
+        "share targets and images: a pattern over many precisions counts for more than any single "
+        "one. The intervals cover other targets of this pool and other images of this data set; "
+        "they do not cover training the pool again."
     )
 
 
@@ -307,7 +351,7 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _unit(metric: str) -> tuple[str, float, int]:
     """Unit, scale and decimals of a difference of a metric."""
-    return ("", 1, 3) if metric == "auc" else (" points", 100, 2)
+    return ("units", 1, 3) if metric == "auc" else ("points", 100, 2)
 
 
 def as_markdown(networks: Iterable[tuple[str, Sequence[Section]]]) -> str:

@@ -35,6 +35,17 @@ def most_exposed(exposure: pd.DataFrame, precision: str, count: int) -> pd.DataF
     return own.sort_values(order, ascending=[False, False, True]).head(count)
 
 
+def shown_precisions(summary: pd.DataFrame) -> list[str]:
+    """Full precision, and the most accurate recipe of those with the fewest bits.
+
+    Args:
+        summary: one network's rows of the summary.
+    """
+    own = summary[(summary["method"] != "full") & summary["head_bits"].isna()]
+    fewest = own[own["bits"] == own["bits"].min()]
+    return ["full", str(fewest.loc[fewest["test_accuracy_mean"].idxmax(), "precision"])]
+
+
 def plot(
     exposure: pd.DataFrame,
     dataset: Dataset,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +17,10 @@ from ptq_privacy.report import style
 
 FPR = 0.01  # at 0.1% too few samples are caught to be put into groups
 SHOWN = ["top_1%", *(f"decile_{place}" for place in range(1, 11))]
-GROUPS = {"top_1%": ("#D55E00", "s", "full"), "other_99%": ("#0072B2", "o", "none")}
+GROUPS: dict[str, dict[str, Any]] = {
+    "top_1%": {"color": "#D55E00", "marker": "s", "fillstyle": "full"},
+    "other_99%": {"color": "#0072B2", "marker": "o", "fillstyle": "none"},
+}
 KEPT_LIMITS = (-50, 200)
 
 
@@ -89,13 +93,11 @@ def _deciles(axis: Axes, summary: pd.DataFrame, shown: Sequence[Precision]) -> N
 def _kept(axis: Axes, summary: pd.DataFrame, precisions: Sequence[Precision]) -> None:
     chosen = summary[summary["statistic"] == "kept"].set_index(["group", "precision"])
     names = [str(precision) for precision in precisions]
-    for shift, (group, (colour, marker, fill)) in zip((-0.17, 0.17), GROUPS.items(), strict=True):
+    for shift, (group, look) in zip((-0.17, 0.17), GROUPS.items(), strict=True):
         rows = 100 * chosen.loc[group].reindex(names)[["estimate", "low", "high"]]
         place = np.arange(len(names)) + shift
-        axis.hlines(place, rows["low"], rows["high"], colour, lw=1)
-        axis.plot(
-            rows["estimate"], place, color=colour, marker=marker, fillstyle=fill, ls="", ms=4.5
-        )
+        axis.hlines(place, rows["low"], rows["high"], look["color"], lw=1)
+        axis.plot(rows["estimate"], place, linestyle="none", markersize=4.5, **look)
     for share in (0, 100):
         axis.axvline(share, color="#555555", linewidth=0.8, linestyle=":")
     axis.set_xlim(KEPT_LIMITS)
@@ -116,7 +118,7 @@ def _correlations(axis: Axes, summary: pd.DataFrame, precisions: Sequence[Precis
     axis.grid(False, axis="y")
 
 
-def _look(precision: Precision) -> dict[str, str]:
+def _look(precision: Precision) -> dict[str, Any]:
     """Of a method in the first panel, where all have the fewest bits: a marker of its own."""
     if precision.method is None:
         return {"color": style.FULL_COLOUR, "marker": "*", "linestyle": "none"}
@@ -131,10 +133,8 @@ def _legend(shown: Sequence[Precision]) -> list[Line2D]:
         for precision in (Precision(), *shown)
     ]
     labels = {"top_1%": "the most exposed 1 %", "other_99%": "the other 99 %"}
-    for group, (colour, marker, fill) in GROUPS.items():
-        handles.append(
-            Line2D([], [], color=colour, marker=marker, fillstyle=fill, label=labels[group], lw=1)
-        )
+    for group, look in GROUPS.items():
+        handles.append(Line2D([], [], label=labels[group], linewidth=1, **look))
     handles.append(
         Line2D([], [], color="#000000", marker="D", label="rank correlation", lw=1, ms=4.5)
     )

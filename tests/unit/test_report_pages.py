@@ -1,0 +1,188 @@
+"""The pages and the figures' choices: what is shown of which rows, on data made for it."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ptq_privacy.data.dataset import Dataset
+from ptq_privacy.experiment import Precision
+from ptq_privacy.report import adversaries, contact_sheet, exposure, page
+from ptq_privacy.report.conclusions import Section, as_markdown
+
+TPR = "tpr_at_fpr_0.001"
+
+
+class Tags(HTMLParser):
+    """Checks that tags close in order, and collects cells and what would be loaded."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.cells, self.loads = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.loads += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in ("meta", "input"):
+            self.open.append(tag)
+        if tag == "td":
+            self.cells.append([dict(attributes).get("data-value"), ""])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "td":
+            self.cells[-1][1] += data
+
+
+def parsed(text):
+    tags = Tags()
+    tags.feed(text)
+    assert tags.open == []
+    return tags
+
+
+def test_a_page_is_whole_escaped_and_loads_nothing():
+    text = page.page(
+        "a < b", [page.paragraph("x & y"), page.answers("n", [Section("q?", ("<s>",))])]
+    )
+    assert parsed(text).loads == []
+    assert "http" not in text
+    assert "a &lt; b" in text
+    assert "x &amp; y" in text
+    assert "<li>&lt;s&gt;</li>" in text
+
+
+def test_a_table_sorts_by_value_and_shows_intervals():
+    table = pd.DataFrame(
+        {
+            "name": ["<b>", "c"],
+            "rate": [page.Interval(1.2345, 1.0, 2.0, 2), page.Interval(np.nan, np.nan, np.nan, 2)],
+            "p": [0.123456, np.nan],
+            "n": [3, 12000],
+        }
+    )
+    cells = parsed(page.page("t", [page.sortable(table, "t")])).cells
+    assert cells == [
+        [None, "<b>"],
+        ["1.2345", "1.23 [1.00, 2.00]"],
+        ["0.123456", "0.1235"],
+        [None, "3"],
+        [None, "c"],
+        ["", ""],
+        ["", ""],
+        [None, "12000"],
+    ]
+
+
+def test_conclusions_as_markdown():
+    text = as_markdown([("net", [Section("Why?", ("So.", "Thus."))])])
+    assert text == "# What can be concluded\n\n## net\n\n### Why?\n\n- So.\n- Thus.\n"
+
+
+def test_adversaries_stand_side_by_side():
+    summary = pd.DataFrame(
+        [
+            ("a", "full", "transfer", 0.5, 0.4, 0.6),
+            ("a", "obc-w2", "transfer", 0.1, 0.05, 0.2),
+            ("a", "obc-w2", "adaptive", 0.3, 0.25, 0.4),
+        ],
+        columns=[
+            "attack",
+            "precision",
+            "adversary",
+            *(f"{TPR}_{p}" for p in ("mean", "low", "high")),
+        ],
+    )
+    compared = pd.DataFrame(
+        [
+            ("a", TPR, "against_full", "obc-w2", "transfer", -0.4, -0.5, -0.3, 0.01, True),
+            ("a", TPR, "adaptive_minus_transfer", "obc-w2", "both", 0.2, 0.1, 0.3, 0.01, True),
+            ("a", TPR, "taken_back", "obc-w2", "both", 0.5, 0.2, 0.8, 0.01, True),
+            ("a", "auc", "taken_back", "obc-w2", "both", 0.9, 0.8, 1.0, 0.01, True),
+        ],
+        columns=["attack", "metric", "kind", "precision", "adversary"]
+        + ["estimate", "low", "high", "p_value", "supported"],
+    )
+    (row,) = adversaries.side_by_side(compared, summary).to_dict("records")
+    expected = {"attack": "a", "precision": "obc-w2", "full": 0.5}
+    expected |= {"p_value": 0.01, "supported": True}
+    expected |= {"transfer": 0.1, "transfer_low": 0.05, "transfer_high": 0.2}
+    expected |= {"adaptive": 0.3, "adaptive_low": 0.25, "adaptive_high": 0.4}
+    expected |= {"difference": 0.2, "difference_low": 0.1, "difference_high": 0.3}
+    expected |= {"taken_back": 0.5, "taken_back_low": 0.2, "taken_back_high": 0.8}
+    assert row == expected
+    one_adversary = compared[compared["kind"] == "against_full"]
+    assert adversaries.side_by_side(one_adversary, summary).empty
+
+
+def exposures():
+    """Sample 3 is caught most, 1 as often as 2 at 0.1% but more at 1%, 0 never told, 4 unknown."""
+    return pd.DataFrame(
+        {
+            "precision": "full",
+            "sample": np.arange(5),
+            "label": [0, 1, 0, 1, 0],
+            "caught_0.001": [0.0, 0.5, 0.5, 0.9, np.nan],
+            "false_0.001": [0.5, 0.0, 0.0, 0.1, 0.0],
+            "caught_0.01": [0.0, 0.9, 0.6, 0.9, np.nan],
+            "false_0.01": [0.5, 0.0, 0.0, 0.1, 0.0],
+        }
+    )
+
+
+def test_the_most_exposed_are_those_caught_and_not_falsely_called():
+    table = exposures()
+    chosen = contact_sheet.most_exposed(
+        pd.concat([table, table.assign(precision="obc-w2")]), "full", 9
+    )
+    assert chosen["sample"].tolist() == [3, 1, 2, 0]
+    assert contact_sheet.most_exposed(table, "full", 2)["sample"].tolist() == [3, 1]
+
+
+def test_the_sheet_shows_the_most_accurate_of_the_fewest_bits():
+    rows = [
+        ("full", "full", 32.0, np.nan, 0.99),
+        ("obc-w2", "obc", 2.0, np.nan, 0.7),
+        ("brecq-w2", "brecq", 2.0, np.nan, 0.8),
+        ("brecq-w2-head8", "brecq", 2.0, 8.0, 0.9),
+        ("brecq-w4", "brecq", 4.0, np.nan, 0.95),
+    ]
+    columns = ["precision", "method", "bits", "head_bits", "test_accuracy_mean"]
+    table = pd.DataFrame(rows, columns=columns)
+    assert contact_sheet.shown_precisions(table) == ["full", "brecq-w2"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sheet_names_classes_and_frames_what_both_blocks_share(tmp_path, channels):
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (5, channels, 4, 4), np.uint8)
+    labels = np.array([0, 1, 0, 1, 0])
+    known = {"train_images": images, "train_labels": labels}
+    data = Dataset(
+        name="d",
+        classes=("boot", "an endlessly long class name"),
+        test_images=images,
+        test_labels=labels,
+        source="",
+        **known,
+    )
+    table = exposures()
+    both = pd.concat([table, table.iloc[[3, 0]].assign(precision="obc-w2")])
+    path = tmp_path / "sheet.svg"
+    contact_sheet.plot(both, data, ["full", "obc-w2"], "title", [path])
+    text = path.read_text()
+    assert text.count("<image") == 4 + 2
+    assert text.count("an endlessly …") == 3
+    assert "90 / 10 %" in text
+    assert "most exposed: OBC 2 bits" in text
+    framed = re.findall(contact_sheet.SHARED_COLOUR.lower(), text)
+    assert len(framed) == 4 * 4  # two samples in two blocks, four sides each
+
+
+def test_each_method_is_shown_at_its_fewest_bits_without_a_wider_head():
+    texts = ["obc-w4", "obc-w2", "obc-w2-head8", "brecq-w1.58-head8", "brecq-w1.58", "brecq-w2"]
+    found = exposure.lowest([Precision.parse(text) for text in texts])
+    assert [str(precision) for precision in found] == ["obc-w2", "brecq-w1.58"]

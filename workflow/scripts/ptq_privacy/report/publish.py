@@ -1,0 +1,88 @@
+"""Write what the whole study says: its conclusions and its tables, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ptq_privacy.data.files import replacing
+from ptq_privacy.report import adversaries, conclusions, page, tables
+
+
+@dataclass(frozen=True)
+class Network:
+    """The files that say what one network of one data set leaks."""
+
+    dataset: str
+    arch: str
+    comparisons: str
+    calibration: str
+    sweep: str
+    exposures: Mapping[str, str]  # by adversary
+    thresholds: Mapping[tuple[str, str], str]  # by precision and adversary; may be empty
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}, {self.arch}"
+
+
+def publish(
+    networks: Sequence[Network],
+    summary: str | Path,
+    attacks: Sequence[str],
+    conclusions_html: str | Path,
+    conclusions_markdown: str | Path,
+    summary_html: str | Path,
+    adversaries_html: str | Path,
+    adversaries_csv: str | Path,
+    adversaries_markdown: str | Path,
+) -> None:
+    """Write every page and table of the study.
+
+    Args:
+        attacks: those that the conclusions and the Markdown tables speak of, the headline first.
+    """
+    table = pd.read_parquet(summary)
+    said, compared = [], []
+    for network in networks:
+        own = table[(table["dataset"] == network.dataset) & (table["arch"] == network.arch)]
+        of_precisions = pd.read_parquet(network.comparisons)
+        sections = conclusions.of_network(
+            own,
+            of_precisions,
+            {key: pd.read_parquet(path) for key, path in network.exposures.items()},
+            pd.read_parquet(network.calibration),
+            pd.read_parquet(network.sweep),
+            _thresholds(network.thresholds),
+            attacks,
+        )
+        said.append((network.name, sections))
+        both = adversaries.side_by_side(of_precisions, own)
+        both.insert(0, "dataset", network.dataset)
+        both.insert(1, "arch", network.arch)
+        compared.append(both)
+    side_by_side = pd.concat(compared, ignore_index=True)
+    body = [page.answers(name, sections) for name, sections in said]
+    _write(conclusions_html, page.page("What can be concluded", body))
+    _write(conclusions_markdown, conclusions.as_markdown(said))
+    _write(summary_html, tables.summary_page(table))
+    _write(adversaries_html, tables.adversaries_page(side_by_side))
+    _write(adversaries_csv, side_by_side.to_csv(index=False, float_format="%.6g"))
+    _write(adversaries_markdown, tables.adversaries_markdown(side_by_side, attacks))
+
+
+def _thresholds(paths: Mapping[tuple[str, str], str]) -> pd.DataFrame | None:
+    if not paths:
+        return None
+    return pd.concat(
+        pd.read_parquet(path).assign(precision=precision, adversary=adversary)
+        for (precision, adversary), path in paths.items()
+    )
+
+
+def _write(path: str | Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
