@@ -292,3 +292,48 @@ def test_plot_sweep(study, finished):
     )
     assert "RMIA" in (study.results / "figures/sweep-digits-resnet6.svg").read_text()
     assert same_bytes(study, finished, "figures/sweep-digits-resnet6.svg")
+
+
+def test_plot_adversaries(study, finished):
+    rerun(
+        study,
+        "plot_adversaries",
+        "figures/adversaries-digits-resnet6.svg",
+        "figures/adversaries-digits-resnet6.png",
+    )
+    text = (study.results / "figures/adversaries-digits-resnet6.svg").read_text()
+    assert "gain taken back (%)" in text
+    assert "BRECQ 1.58 bits, head 8" in text
+    assert same_bytes(study, finished, "figures/adversaries-digits-resnet6.svg")
+
+
+def test_plot_exposure(study, finished):
+    rerun(
+        study,
+        "plot_exposure",
+        "figures/exposure-digits-resnet6.svg",
+        "figures/exposure-digits-resnet6.png",
+        "figures/exposed-digits-resnet6.svg",
+        "figures/exposed-digits-resnet6.png",
+    )
+    text = (study.results / "figures/exposed-digits-resnet6.svg").read_text()
+    assert "most exposed: BRECQ 1.58 bits" in text
+    assert text.count("<image") == 2 * 20
+    for name in ("exposure", "exposed"):
+        assert same_bytes(study, finished, f"figures/{name}-digits-resnet6.svg")
+
+
+def test_conclude(study, finished):
+    names = ("conclusions.html", "conclusions.md", "summary.html")
+    names += ("adversaries.html", "adversaries.csv", "adversaries.md")
+    rerun(study, "conclude", *(f"tables/{name}" for name in names))
+    text = (study.results / "tables/conclusions.md").read_text()
+    # 120 non-members resolve neither 0.1 % nor, just, 1 %.
+    assert "With 120 non-members a target there are too few" in text
+    assert "## How much of this could be chance?" in text
+    table = pd.read_csv(study.results / "tables/adversaries.csv")
+    assert len(table) == 2 * 7
+    assert not table["supported"].any()
+    assert (table["difference"] - (table["adaptive"] - table["transfer"])).abs().max() < 1e-5
+    for name in names:
+        assert same_bytes(study, finished, f"tables/{name}")

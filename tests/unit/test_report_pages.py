@@ -13,6 +13,7 @@ from ptq_privacy.report import adversaries, contact_sheet, exposure, page
 from ptq_privacy.report.conclusions import Section, as_markdown
 
 TPR = "tpr_at_fpr_0.001"
+KNOWN = ("kind", "precision", "adversary")
 
 
 class Tags(HTMLParser):
@@ -103,8 +104,7 @@ def test_adversaries_stand_side_by_side():
             ("a", TPR, "taken_back", "obc-w2", "both", 0.5, 0.2, 0.8, 0.01, True),
             ("a", "auc", "taken_back", "obc-w2", "both", 0.9, 0.8, 1.0, 0.01, True),
         ],
-        columns=["attack", "metric", "kind", "precision", "adversary"]
-        + ["estimate", "low", "high", "p_value", "supported"],
+        columns=["attack", "metric", *KNOWN, "estimate", "low", "high", "p_value", "supported"],
     )
     (row,) = adversaries.side_by_side(compared, summary).to_dict("records")
     expected = {"attack": "a", "precision": "obc-w2", "full": 0.5}

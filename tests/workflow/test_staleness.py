@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import REPOSITORY, TINY, Workdir
 
 LIBRARY = "workflow/scripts/ptq_privacy"
-FROM_LEAKAGE = {"measure_leakage", "compare_precisions", "summarize", "plot_tradeoff", "all"}
+FROM_SUMMARY = {"plot_tradeoff", "plot_adversaries", "plot_exposure", "conclude", "all"}
+FROM_LEAKAGE = FROM_SUMMARY | {"measure_leakage", "compare_precisions", "summarize"}
 FROM_SCORES = FROM_LEAKAGE | {
     "score_attacks",
     "compare_calibration",
@@ -82,6 +83,7 @@ def test_what_only_people_read_recomputes_nothing(cloned, path, old, new):
         ("data/views.py", "import", "import math\nimport", FROM_LOGITS),
         ("ptq/rounding.py", "1.1", "1.2", FROM_QUANTIZATION),
         ("models/architectures.py", "padding=1", "padding=2", FROM_TRAINING),
+        ("report/conclusions.py", "just above 0", "above 0", {"conclude", "all"}),
         ("report/tradeoff.py", "elinewidth=0.8", "elinewidth=1", {"plot_tradeoff", "all"}),
     ],
 )

@@ -43,6 +43,9 @@ def test_the_plan_of_a_fresh_study(tmp_path):
         "sweep_shadow_models": 1,
         "plot_tradeoff": 1,
         "plot_sweep": 1,
+        "plot_adversaries": 1,
+        "plot_exposure": 1,
+        "conclude": 1,
         "all": 1,
     }
 
@@ -105,6 +108,8 @@ def test_transfer_alone_quantizes_only_the_shards_with_targets(tmp_path):
     workdir.write_config(config)
     plan = workdir.planned()
     assert (plan["quantize_models"], plan["query_logits"]) == (2, 2 + 2)
+    assert plan["conclude"] == 1
+    assert "plot_adversaries" not in plan
 
 
 def test_more_shadow_models_train_only_the_new_ones(study):
@@ -163,8 +168,11 @@ def test_the_report_holds_every_figure_and_loads_nothing(study, tmp_path):
     study.run("--report", str(page))
     text = page.read_text()
     assert "how much of its training data does a quantized network give away" in text
-    for figure in ("roc-digits-resnet6-transfer.svg", "tradeoff-digits-resnet6.svg"):
-        assert figure in text
+    for kind in ("roc", "tradeoff", "storage", "sweep", "adversaries", "exposure", "exposed"):
+        own = f"{kind}-digits-resnet6{'-transfer' if kind == 'roc' else ''}.svg"
+        assert f"results/tiny/figures/{own}" in text
+    for page in ("conclusions", "summary", "adversaries"):
+        assert f"results/tiny/tables/{page}.html" in text
     assert '<script src="http' not in text
     assert '<link href="http' not in text
 

@@ -304,7 +304,9 @@ rule conclude:
                 for arch in STUDY.architectures
             ],
             "adversaries": STUDY.adversaries,
-            "cells": [(cell["precision"], cell["adversary"]) for cell in PRECISION_CELLS],
+            "cells": [
+                (cell["precision"], cell["adversary"]) for cell in PRECISION_CELLS
+            ],
             "attacks": ATTACKS_SHOWN,
         },
     message:
