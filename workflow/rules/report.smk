@@ -183,7 +183,7 @@ rule plot_adversaries:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
         code=code("plot_adversaries"),
@@ -200,16 +200,12 @@ rule plot_exposure:
         summary="<results>/tables/summary.parquet",
         dataset="<results>/{dataset}/dataset.safetensors",
         summaries=expand(
-            rules.measure_exposure.output.summary,
+            "<results>/{dataset}/{arch}/exposure-summary-{adversary}.parquet",
             adversary=STUDY.adversaries,
             allow_missing=True,
         ),
         # Of the adversary who knows most.
-        exposure=expand(
-            rules.measure_exposure.output.exposure,
-            adversary=STUDY.adversaries[-1],
-            allow_missing=True,
-        ),
+        exposure=f"<results>/{{dataset}}/{{arch}}/exposure-{STUDY.adversaries[-1]}.parquet",
     output:
         svg=report(
             "<results>/figures/exposure-{dataset}-{arch}.svg",
@@ -236,7 +232,7 @@ rule plot_exposure:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=8000,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=30,
     params:
         code=code("plot_exposure"),
@@ -251,14 +247,17 @@ rule plot_exposure:
 rule conclude:
     input:
         summary="<results>/tables/summary.parquet",
-        comparisons=of_each_network(rules.compare_precisions.output.comparisons),
-        calibration=of_each_network(rules.compare_calibration.output.calibration),
-        sweeps=of_each_network(rules.sweep_shadow_models.output.sweep),
+        comparisons=of_each_network("<results>/{dataset}/{arch}/comparisons.parquet"),
+        calibration=of_each_network("<results>/{dataset}/{arch}/calibration.parquet"),
+        sweeps=of_each_network("<results>/{dataset}/{arch}/full/shadow-sweep.parquet"),
         exposures=of_each_network(
-            rules.measure_exposure.output.summary, adversary=STUDY.adversaries
+            "<results>/{dataset}/{arch}/exposure-summary-{adversary}.parquet",
+            adversary=STUDY.adversaries,
         ),
         thresholds=(
-            of_each_cell(rules.calibrate_thresholds.output.thresholds)
+            of_each_cell(
+                "<results>/{dataset}/{arch}/{precision}/thresholds-{adversary}.parquet"
+            )
             if STUDY.pool.shadow_models >= 4
             else []
         ),
@@ -293,7 +292,7 @@ rule conclude:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
         code=code("conclude"),
