@@ -25,8 +25,8 @@ rule summarize:
         csv=report(
             "<results>/tables/summary.csv",
             caption="../report/summary.rst",
-            category="Tables",
-            labels={"table": "summary, as CSV to download"},
+            category="All networks",
+            labels={"page": "Summary table as CSV, to download"},
         ),
         markdown="<results>/tables/summary.md",
     log:
@@ -265,21 +265,21 @@ rule conclude:
         conclusions_html=report(
             "<results>/tables/conclusions.html",
             caption="../report/conclusions.rst",
-            category="Conclusions",
+            category="All networks",
             labels={"page": "What can be concluded"},
         ),
         conclusions_markdown="<results>/tables/conclusions.md",
         summary_html=report(
             "<results>/tables/summary.html",
             caption="../report/summary.rst",
-            category="Tables",
-            labels={"table": "summary"},
+            category="All networks",
+            labels={"page": "Summary table"},
         ),
         adversaries_html=report(
             "<results>/tables/adversaries.html",
             caption="../report/adversaries_table.rst",
-            category="Tables",
-            labels={"table": "transfer against adaptive"},
+            category="All networks",
+            labels={"page": "Transfer against adaptive, table"},
         ),
         adversaries_csv="<results>/tables/adversaries.csv",
         adversaries_markdown="<results>/tables/adversaries.md",
