@@ -102,7 +102,7 @@ def _kept(axis: Axes, summary: pd.DataFrame, precisions: Sequence[Precision]) ->
         axis.axvline(share, color="#555555", linewidth=0.8, linestyle=":")
     axis.set_xlim(KEPT_LIMITS)
     axis.set_yticks(range(len(names)), [style.name(p) for p in precisions], fontsize=8)
-    axis.invert_yaxis()
+    axis.set_ylim(len(names) - 0.5, -0.5)
     axis.grid(False, axis="y")
 
 
