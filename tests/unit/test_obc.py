@@ -172,3 +172,13 @@ def test_bad_input_is_named():
         obc.quantize_rows(weight, hessian - 2 * hessian.diagonal().min() * torch.eye(8), on)
     with pytest.raises(ValueError, match="grid: 2 channels for a weight of 3"):
         obc.quantize_rows(weight, hessian, on.rows(slice(2)))
+
+
+@pytest.mark.parametrize(("out", "d"), [(16, 9), (64, 576), (512, 4608), (1, 4608)])
+def test_batches_of_rows_are_even_and_hold_what_a_device_can(out, d):
+    for device, most in (("cpu", obc.BATCH_BYTES), ("cuda", obc.GPU_BATCH_BYTES)):
+        rows = obc.batch_rows(out, d, 8, device)
+        assert 1 <= rows <= out
+        assert rows == 1 or 8 * rows * d**2 <= most
+        assert -(-out // rows) * rows - out < rows
+    assert obc.batch_rows(out, d, 8, "cuda") >= obc.batch_rows(out, d, 8, "cpu")

@@ -81,7 +81,7 @@ def test_quantization_is_counted_by_its_own_arithmetic():
         "brecq": {"solver": "moments", "iterations": 50, "batch": 4},
         "refit": {"iterations": 0, "batch": 4},
     }
-    work = {m: quantization.work(m, cost, 64, methods) for m in ("nearest", "obc", *methods)}
+    work = {m: quantization.work(m, cost, 64, methods, "cpu") for m in ("nearest", "obc", *methods)}
     # OBC: (out + 1) d^3 in float64; AdaRound: at least a product (out, d) (d, d) an iteration.
     assert work["obc"].double == 11 * 20**3
     assert work["adaround"].single > 100 * 2 * 10 * 20**2

@@ -13,7 +13,7 @@ from typing import Any
 from ptq_privacy.planning.network import Layer, NetworkCost
 from ptq_privacy.planning.rates import Rates
 from ptq_privacy.ptq.grid import CANDIDATES
-from ptq_privacy.ptq.obc import BATCH, BATCH_BYTES
+from ptq_privacy.ptq.obc import batch_rows
 from ptq_privacy.ptq.settings import POSITIONS
 
 ELEMENTWISE = (
@@ -47,12 +47,17 @@ class Work:
 
 
 def work(
-    method: str, network: NetworkCost, images: int, methods: Mapping[str, Mapping[str, Any]]
+    method: str,
+    network: NetworkCost,
+    images: int,
+    methods: Mapping[str, Mapping[str, Any]],
+    device: str,
 ) -> Work:
     """Of quantizing one model with a number of calibration images.
 
     Args:
         methods: the config's `quantization`, for the settings of each method by name.
+        device: its type, cpu or cuda; elimination goes through more rows at once on a GPU.
     """
     total = Work(single=float(CANDIDATES * ELEMENTWISE * network.weights))
     if method == "nearest":
@@ -62,12 +67,12 @@ def work(
     for layer in network.layers:
         total += _moments(layer, images)
     if method == "obc":
-        total += _sum(_elimination(layer, double=True) for layer in network.layers)
+        total += _sum(_elimination(layer, 8, device) for layer in network.layers)
         return total + Work(single=images * network.flops)  # batch normalisation re-estimated
     own = methods[method]
     if method == "refit":
         for layer in network.layers:
-            total += _elimination(layer, double=False) + _times(2 * POLISHES, _descent(layer))
+            total += _elimination(layer, 4, device) + _times(2 * POLISHES, _descent(layer))
         return total + _minibatches(network, own["iterations"], own["batch"])
     if own["solver"] == "moments":
         layerwise = methods["adaround"]["iterations"]
@@ -102,14 +107,14 @@ def _descent(layer: Layer) -> Work:
     )
 
 
-def _elimination(layer: Layer, double: bool) -> Work:
+def _elimination(layer: Layer, itemsize: int, device: str) -> Work:
     """Greedy elimination: about d^3 a row, in batches of rows that go through d steps each."""
-    rows = max(1, min(BATCH // layer.d, BATCH_BYTES // ((8 if double else 4) * layer.d**2)))
+    rows = batch_rows(layer.out, layer.d, itemsize, device)
     batches = layer.groups * -(-layer.out // rows)
     arithmetic = layer.groups * (layer.out + 1.0) * layer.d**3
     return Work(
-        single=0.0 if double else arithmetic,
-        double=arithmetic if double else 0.0,
+        single=arithmetic if itemsize == 4 else 0.0,
+        double=arithmetic if itemsize == 8 else 0.0,
         kernels=batches * layer.d * STEP_KERNELS["elimination"],
     )
 

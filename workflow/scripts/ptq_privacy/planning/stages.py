@@ -16,7 +16,7 @@ from ptq_privacy.planning import jobs, quantization
 from ptq_privacy.planning.network import NetworkCost, checkpoint_bytes
 from ptq_privacy.planning.rates import Rates
 from ptq_privacy.planning.shapes import Shape
-from ptq_privacy.ptq.obc import BATCH_BYTES
+from ptq_privacy.ptq.obc import BATCH_BYTES, GPU_BATCH_BYTES
 from ptq_privacy.settings import training_of
 
 ATTACKS = len(lira.ATTACKS) + len(rmia.ATTACKS)
@@ -151,7 +151,7 @@ def _quantize(case: Case, precision: Precision) -> Stage:
     assert precision.method is not None
     settings, network = case.config["quantization"], case.network
     images = settings["calibration_samples"]
-    work = quantization.work(precision.method, network, images, settings)
+    work = quantization.work(precision.method, network, images, settings, case.config["device"])
     models = jobs.models_at(case.study, precision)
     seconds = models * (work.seconds(case.rates) + _accuracies(case))
     seconds += _shards(case, precision) * START["torch"]
@@ -160,7 +160,8 @@ def _quantize(case: Case, precision: Precision) -> Stage:
         streams = {"obc": 1, "brecq": 3}.get(precision.method, 2)
         memory += 4 * streams * images * max(layer.held for layer in network.layers)
     if precision.method in ("obc", "refit"):
-        memory += 2 * min(BATCH_BYTES, max(8 * la.out * la.d**2 for la in network.layers))
+        limit = BATCH_BYTES if case.config["device"] == "cpu" else GPU_BATCH_BYTES
+        memory += 2 * min(limit, max(8 * la.out * la.d**2 for la in network.layers))
     return Stage(
         name="",
         jobs=0,

@@ -16,8 +16,9 @@ from torch import Tensor
 from ptq_privacy.ptq.grid import Grid, finite_matrix
 
 SINGULAR_DAMPING = 1e-2  # of the mean diagonal; 1e-6 left NaN in rank-deficient layers
-BATCH = 1 << 14  # weights of one batch of rows: what a step touches stays in a CPU's cache
+BATCH = 1 << 14  # weights of one batch of rows on a CPU: what a step touches stays in its cache
 BATCH_BYTES = 1 << 30  # of one batch of rows' inverses, which with a copy are the bulk of memory
+GPU_BATCH_BYTES = 1 << 32  # where starting a step costs more than its sums
 KEEP = 0.7  # eliminated columns are dropped when fewer than this share is left
 FIRST, DONE = -math.inf, math.inf  # a weight's turn
 OUTLIER = {torch.float64: 2.0**900, torch.float32: 2.0**100}  # powers of two: exact factors
@@ -64,13 +65,24 @@ def quantize_rows(
     if not len(live):
         return codes
     inverse = _inverse(hessian[live][:, live], damping)
-    rows = max(1, min(BATCH // len(live), BATCH_BYTES // inverse.nbytes))
-    rows = math.ceil(out / math.ceil(out / rows))  # batches of about the same size
+    rows = batch_rows(out, len(live), inverse.itemsize, inverse.device.type)
     room = inverse.new_empty(2, rows * inverse.numel())
     for start in range(0, out, rows):
         part = slice(start, start + rows)
         codes[part, live] = _eliminate(weight[part, live], inverse, grid.rows(part), room)
     return codes
+
+
+def batch_rows(out: int, d: int, itemsize: int, device: str) -> int:
+    """How many of `out` rows of d weights go through elimination side by side, by device type.
+
+    All batches are of about the same size.
+    """
+    limit = BATCH_BYTES if device == "cpu" else GPU_BATCH_BYTES
+    rows = limit // (itemsize * d**2)
+    if device == "cpu":
+        rows = min(rows, BATCH // d)
+    return math.ceil(out / math.ceil(out / max(1, rows)))
 
 
 def _inverse(hessian: Tensor, damping: float) -> Tensor:
