@@ -97,25 +97,40 @@ def bootstrap(scores: Scores, seed: int, replicates: int) -> Replicates:
     if replicates < 1:
         raise ValueError(f"replicates: {replicates} is not at least 1")
     targets, samples = scores.member.shape
-    rankings = {
+    coarse = [
+        [name for name in METRICS if not metrics.supports(int((~member).sum()), name)]
+        for member in scores.member
+    ]
+    each = {
+        attack: {name: np.empty((replicates, targets)) for name in METRICS}
+        for attack in scores.attacks
+    }
+    ranked = {
         attack: [metrics.rank(*target) for target in zip(scores.member, values, strict=True)]
         for attack, values in scores.attacks.items()
     }
-    each = {
-        attack: {name: np.empty((replicates, targets)) for name in METRICS} for attack in rankings
+    called = {
+        (attack, target, name): metrics.called_at_fpr(
+            scores.member[target], values[target], metrics.fpr_of(name) or 0.0
+        )[scores.member[target]]
+        for attack, values in scores.attacks.items()
+        for target in range(targets)
+        for name in coarse[target]
     }
     chunk = max(1, VERTICES_PER_CHUNK // samples)
     for rows, weight in resampling.sample_weights(scores.member, seed, replicates, chunk):
+        counts = weight.astype(np.int32)
         for target, member in enumerate(scores.member):
-            nonmembers = int((~member).sum())
-            resampled = {True: weight}
-            if not all(metrics.supports(nonmembers, name) for name in METRICS):
-                resampled[False] = np.where(member, weight, 1.0)
-            for attack, ranked in rankings.items():
-                curves = {key: metrics.curve(ranked[target], w) for key, w in resampled.items()}
+            inside = weight[:, member]
+            total = inside.sum(axis=1)
+            for attack, measured in each.items():
+                curve = metrics.curve(ranked[attack][target], counts)
                 for name, metric in METRICS.items():
-                    curve = curves[metrics.supports(nonmembers, name)]
-                    each[attack][name][rows, target] = metric(*curve)
+                    measured[name][rows, target] = (
+                        inside @ called[attack, target, name] / total
+                        if name in coarse[target]
+                        else metric(*curve)
+                    )
     drawn = resampling.target_draws(targets, seed, replicates)
     return {
         attack: {name: resampling.mean_over(drawn, values) for name, values in by_name.items()}

@@ -23,7 +23,7 @@ class Ranking:
     """Samples from the highest score to the lowest."""
 
     order: np.ndarray  # int [samples]
-    member: np.ndarray  # float64 [samples], 1 or 0, in that order
+    member: np.ndarray  # bool [samples], in that order
     last: np.ndarray  # int [distinct scores]: where the samples of each score end
 
 
@@ -50,7 +50,7 @@ def rank(member: ArrayLike, score: ArrayLike) -> Ranking:
     order = np.argsort(value)[::-1]
     value = value[order]
     last = np.flatnonzero(np.append(value[1:] != value[:-1], True))
-    return Ranking(order=order, member=inside[order].astype(np.float64), last=last)
+    return Ranking(order=order, member=inside[order], last=last)
 
 
 def curve(ranking: Ranking, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -58,18 +58,20 @@ def curve(ranking: Ranking, weight: np.ndarray | None = None) -> tuple[np.ndarra
 
     Args:
         weight: [..., samples], how often each sample counts; once each if left out. Members and
-            non-members must each weigh something.
+            non-members must each weigh something. Whole numbers take half the time as int32.
 
     Returns:
         False- and true-positive rates, each float64 [..., distinct scores + 1].
     """
-    weight = np.ones(len(ranking.order)) if weight is None else weight[..., ranking.order]
+    if weight is None:
+        weight = np.ones(len(ranking.order), np.int32)
+    weight = weight.take(ranking.order, axis=-1)
     rates = []
     inside = weight * ranking.member
     for counted in (weight - inside, inside):
-        total = counted.cumsum(axis=-1, dtype=np.float64)
+        total = counted.cumsum(axis=-1, dtype=counted.dtype)
         rate = np.zeros((*weight.shape[:-1], len(ranking.last) + 1))
-        np.divide(total[..., ranking.last], total[..., -1:], out=rate[..., 1:])
+        np.divide(total.take(ranking.last, axis=-1), total[..., -1:], out=rate[..., 1:])
         rates.append(rate)
     return rates[0], rates[1]
 
@@ -161,10 +163,16 @@ def called_at_fpr(member: ArrayLike, score: ArrayLike, fpr: float) -> np.ndarray
     return called
 
 
+def fpr_of(metric: str) -> float | None:
+    """The limit of a `tpr_at_fpr_...`; None for other metrics."""
+    _, is_rate, limit = metric.partition("tpr_at_fpr_")
+    return float(limit) if is_rate else None
+
+
 def supports(nonmembers: int, metric: str) -> bool:
     """Whether so many non-members can resolve the FPR of a `tpr_at_fpr_...`; else True."""
-    _, is_rate, limit = metric.partition("tpr_at_fpr_")
-    return not is_rate or nonmembers * float(limit) >= 1
+    limit = fpr_of(metric)
+    return limit is None or nonmembers * limit >= 1
 
 
 def auc(member: ArrayLike, score: ArrayLike) -> float:
