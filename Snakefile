@@ -28,7 +28,6 @@ report: "workflow/report/workflow.rst"
 
 
 # Paths are written out: with a storage provider, another rule's output cannot be expanded.
-# A threshold takes two pairs of shadow models.
 STATISTICS = [
     *of_each_network("<results>/{dataset}/{arch}/comparisons.parquet"),
     *of_each_network(
@@ -37,11 +36,8 @@ STATISTICS = [
         adversary=STUDY.adversaries,
     ),
     *CALIBRATION,
+    *THRESHOLDS,
 ]
-if STUDY.pool.shadow_models >= 4:
-    STATISTICS += of_each_cell(
-        "<results>/{dataset}/{arch}/{precision}/thresholds-{adversary}.parquet"
-    )
 
 FIGURES = ["tradeoff", "storage", "sweep", "exposure", "exposed"]
 if {"transfer", "adaptive"} <= set(STUDY.adversaries):

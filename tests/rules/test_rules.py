@@ -206,9 +206,10 @@ def test_measure_exposure(study, finished):
 
 
 def test_calibrate_thresholds(study, finished):
-    path = rerun(study, "calibrate_thresholds", f"{TERNARY}/thresholds-transfer.parquet")
+    path = rerun(study, "calibrate_thresholds", f"{NETWORK}/thresholds.parquet")
     table = pd.read_parquet(path)
-    assert len(table) == 7 * 2
+    assert len(table) == (1 + 2 * 2) * 7 * 2
+    table = table.query("precision == 'brecq-w1.58' and adversary == 'transfer'")
     row = table.query("attack == 'global_threshold' and fpr_limit == 0.01").iloc[0]
     # phi of the four shadow models' non-members at full precision, the 1 % highest left out
     shards = [f"{NETWORK}/full/logits-{shard:03d}.parquet" for shard in range(2)]
@@ -221,7 +222,7 @@ def test_calibrate_thresholds(study, finished):
     called = scores["global_threshold"] > row["threshold_mean"]
     assert row["tpr"] == pytest.approx(called[scores["member"]].mean(), abs=1e-12)
     assert row["fpr"] == pytest.approx(called[~scores["member"]].mean(), abs=1e-12)
-    assert same_bytes(study, finished, f"{TERNARY}/thresholds-transfer.parquet")
+    assert same_bytes(study, finished, f"{NETWORK}/thresholds.parquet")
 
 
 def test_summarize(study, finished):

@@ -34,7 +34,7 @@ def test_the_plan_of_a_fresh_study(tmp_path):
         "query_logits": 3 * 2,
         "score_attacks": 1 + 2 * 2,
         "measure_leakage": 1 + 2 * 2,
-        "calibrate_thresholds": 1 + 2 * 2,
+        "calibrate_thresholds": 1,
         "measure_exposure": 2,
         "compare_precisions": 1,
         "compare_calibration": 1,
@@ -76,12 +76,15 @@ def test_the_plan_of_the_papers_grid(tmp_path):
         "summarize": 1,
         "plot_roc": networks * adversaries,
         "plot_tradeoff": networks,
-        "calibrate_thresholds": cells,
+        "calibrate_thresholds": networks,
         "measure_exposure": networks * adversaries,
         "compare_precisions": networks,
         "compare_calibration": networks,
         "sweep_shadow_models": networks,
         "plot_sweep": networks,
+        "plot_adversaries": networks,
+        "plot_exposure": networks,
+        "conclude": 1,
         "all": 1,
     }
     assert workdir.planned() == expected
@@ -94,7 +97,7 @@ def test_every_config_has_a_plan(tmp_path, config, shards):
     workdir = Workdir(tmp_path)
     shipped = (workdir.repository / f"config/{config}.yaml").read_text()
     workdir.write_config(yaml.safe_load(shipped))
-    assert workdir.planned()["quantize_models"] == 4 * 4 * shards
+    assert workdir.planned()["quantize_models"] == 5 * 4 * shards
 
 
 def test_a_finished_study_has_nothing_left_to_do(finished):

@@ -185,29 +185,37 @@ rule measure_exposure:
 
 rule calibrate_thresholds:
     input:
-        scores="<results>/{dataset}/{arch}/{precision}/scores-{adversary}.parquet",
-        shadow_logits=shadow_logits,
+        scores=of_each_precision(
+            "<results>/{dataset}/{arch}/{precision}/scores-{adversary}.parquet"
+        ),
+        logits=[
+            f"<results>/{{dataset}}/{{arch}}/{precision}/logits-{shard}.parquet"
+            for precision in POOL_PRECISIONS
+            for shard in STUDY.pool.shards
+        ],
     output:
-        thresholds="<results>/{dataset}/{arch}/{precision}/thresholds-{adversary}.parquet",
+        thresholds="<results>/{dataset}/{arch}/thresholds.parquet",
     log:
-        "<logs>/{dataset}/{arch}/{precision}/calibrate_thresholds-{adversary}.log",
+        "<logs>/{dataset}/{arch}/calibrate_thresholds.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/{precision}/calibrate_thresholds-{adversary}.tsv"
+        "<benchmarks>/{dataset}/{arch}/calibrate_thresholds.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=0,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        runtime=240,
     params:
         code=code("calibrate_thresholds"),
+        pools=POOL_PRECISIONS,
         settings={
+            "cells": PRECISION_CELLS,
             **ATTACK_SETTINGS,
             "seed": config["seed"],
             "replicates": config["attacks"]["bootstrap_replicates"],
         },
     message:
-        "Calibrating thresholds for {wildcards.arch} on {wildcards.dataset} at {wildcards.precision} ({wildcards.adversary})."
+        "Calibrating thresholds on the shadow models of {wildcards.arch} on {wildcards.dataset}."
     script:
         "../scripts/calibrate_thresholds.py"

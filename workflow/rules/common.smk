@@ -184,9 +184,23 @@ def scores_of_precisions(wildcards):
     ]
 
 
+# The precisions at which adversaries keep a whole pool.
+POOL_PRECISIONS = [
+    str(precision)
+    for precision in STUDY.precisions
+    if not precision.quantized or "adaptive" in STUDY.adversaries_of(precision)
+]
+
 # A study without recipes has no calibration samples.
 CALIBRATION = (
     of_each_network("<results>/{dataset}/{arch}/calibration.parquet")
     if QUANTIZED_CELLS
+    else []
+)
+
+# A threshold takes two pairs of shadow models.
+THRESHOLDS = (
+    of_each_network("<results>/{dataset}/{arch}/thresholds.parquet")
+    if STUDY.pool.shadow_models >= 4
     else []
 )

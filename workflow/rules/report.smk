@@ -254,13 +254,7 @@ rule conclude:
             "<results>/{dataset}/{arch}/exposure-summary-{adversary}.parquet",
             adversary=STUDY.adversaries,
         ),
-        thresholds=(
-            of_each_cell(
-                "<results>/{dataset}/{arch}/{precision}/thresholds-{adversary}.parquet"
-            )
-            if STUDY.pool.shadow_models >= 4
-            else []
-        ),
+        thresholds=THRESHOLDS,
     output:
         conclusions_html=report(
             "<results>/tables/conclusions.html",
@@ -303,9 +297,6 @@ rule conclude:
                 for arch in STUDY.architectures
             ],
             "adversaries": STUDY.adversaries,
-            "cells": [
-                (cell["precision"], cell["adversary"]) for cell in PRECISION_CELLS
-            ],
             "attacks": ATTACKS_SHOWN,
         },
     message:

@@ -22,7 +22,7 @@ class Network:
     calibration: str
     sweep: str
     exposures: Mapping[str, str]  # by adversary
-    thresholds: Mapping[tuple[str, str], str]  # by precision and adversary; may be empty
+    thresholds: str | None
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ def publish(
             {key: pd.read_parquet(path) for key, path in network.exposures.items()},
             pd.read_parquet(network.calibration),
             pd.read_parquet(network.sweep),
-            _thresholds(network.thresholds),
+            None if network.thresholds is None else pd.read_parquet(network.thresholds),
             attacks,
         )
         said.append((network.name, sections))
@@ -72,15 +72,6 @@ def publish(
     _write(adversaries_html, tables.adversaries_page(side_by_side))
     _write(adversaries_csv, side_by_side.to_csv(index=False, float_format="%.6g"))
     _write(adversaries_markdown, tables.adversaries_markdown(side_by_side, attacks))
-
-
-def _thresholds(paths: Mapping[tuple[str, str], str]) -> pd.DataFrame | None:
-    if not paths:
-        return None
-    return pd.concat(
-        pd.read_parquet(path).assign(precision=precision, adversary=adversary)
-        for (precision, adversary), path in paths.items()
-    )
 
 
 def _write(path: str | Path, text: str) -> None:

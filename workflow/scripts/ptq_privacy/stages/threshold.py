@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ptq_privacy.attacks import confidence, thresholds
 from ptq_privacy.attacks import scores as score_files
@@ -15,9 +16,10 @@ from ptq_privacy.data.origin import Origin
 
 
 def calibrate_thresholds(
-    scores: str | Path,
-    shadow_logits: Sequence[str | Path],
+    scores: Sequence[str | Path],
+    logits: Mapping[str, Sequence[str | Path]],
     output: str | Path,
+    cells: Sequence[Mapping[str, str]],
     targets: int,
     models: int,
     lira_reference: bool,
@@ -27,15 +29,30 @@ def calibrate_thresholds(
     replicates: int,
     origin: Origin | None = None,
 ) -> None:
-    """Write `thresholds.evaluate` of the thresholds that a pool of `models` gives for a score file.
+    """Write `thresholds.evaluate` of the thresholds that a pool of `models` gives, cell by cell.
+
+    Args:
+        scores: a file for each cell, a precision and an adversary.
+        logits: shards of the whole pool by the precision that an adversary keeps it at.
 
     Raises:
-        ValueError: the scores and the logits disagree about who is a member.
+        ValueError: scores and logits disagree about who is a member.
     """
-    known = score_files.read(scores)
-    pool = confidence.read_phi(shadow_logits, range(models))
-    if not np.array_equal(known.member, pool.member[:targets]):
-        raise ValueError(f"{scores} and {shadow_logits[0]} disagree about members; remove both")
     settings = Settings(lira_reference, rmia_gamma, rmia_a)
-    found = thresholds.calibrate(pool.phi, pool.member, range(targets), settings)
-    tables.write_frame(output, thresholds.evaluate(known, found, seed, replicates), origin)
+    calibrated: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = {}
+    found = []
+    for cell, path in zip(cells, scores, strict=True):
+        kept_at = "full" if cell["adversary"] == "transfer" else cell["precision"]
+        if kept_at not in calibrated:
+            pool = confidence.read_phi(logits[kept_at], range(models))
+            limits = thresholds.calibrate(pool.phi, pool.member, range(targets), settings)
+            calibrated[kept_at] = pool.member[:targets], limits
+        member, limits = calibrated[kept_at]
+        known = score_files.read(path)
+        if not np.array_equal(known.member, member):
+            raise ValueError(f"{path} and {logits[kept_at][0]} disagree about members; remove both")
+        table = thresholds.evaluate(known, limits, seed, replicates)
+        for place, (name, value) in enumerate(cell.items()):
+            table.insert(place, name, value)
+        found.append(table)
+    tables.write_frame(output, pd.concat(found, ignore_index=True), origin)
