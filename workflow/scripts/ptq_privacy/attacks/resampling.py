@@ -52,9 +52,17 @@ def mean_over(draws: np.ndarray, each: np.ndarray) -> np.ndarray:
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float]:
-    """The 95% percentile interval of a bootstrap distribution; NaN where a replicate is."""
-    low, high = np.percentile(replicates, LEVEL)
-    return float(low), float(high)
+    """The 95% percentile interval of a bootstrap distribution; NaN where a replicate is.
+
+    Its ends lie between two replicates, or are the outer of the two where some are infinite.
+    """
+    outer = np.isinf(replicates).any()
+    methods = ("lower", "higher") if outer else ("linear", "linear")
+    low, high = (
+        float(np.percentile(replicates, percent, method=method))  # type: ignore[call-overload]
+        for percent, method in zip(LEVEL, methods, strict=True)
+    )
+    return low, high
 
 
 def p_value(differences: np.ndarray) -> float:
