@@ -72,7 +72,7 @@ def test_train_models(study, finished):
         metadata = json.loads(file.metadata()["checkpoint"])
         assert {name[:4] for name in file.keys()} == {"0000", "0001", "0002"}  # noqa: SIM118
     assert metadata["study"] == "tiny"
-    assert metadata["records"]["2"]["train_accuracy"] > 0.5
+    assert metadata["records"]["2"]["train_accuracy"] > 0.3  # chance is 0.1
     assert same_bytes(study, finished, f"{NETWORK}/full/shard-000.safetensors")
 
 

@@ -53,7 +53,7 @@ def test_tpr_at_fpr_and_accuracy_are_the_best_over_all_thresholds(case, limit):
         fp, tp = (called & ~member).sum(), (called & member).sum()
         fpr, tpr = fp / (~member).sum(), tp / member.sum()
         best_accuracy = max(best_accuracy, (1 - fpr + tpr) / 2)
-        if fpr <= limit:
+        if fpr <= limit * (1 + 1e-9):  # k/n may round to just above the limit that it equals
             best_tpr = max(best_tpr, tpr)
     assert metrics.tpr_at_fpr(member, score, limit) == best_tpr
     assert metrics.balanced_accuracy(member, score) == pytest.approx(best_accuracy, abs=1e-15)
