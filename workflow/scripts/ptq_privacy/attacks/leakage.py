@@ -26,7 +26,7 @@ from .scores import Scores, read
 if TYPE_CHECKING:
     import pandas as pd
 
-VERTICES_PER_CHUNK = 2**17  # of ROCs computed at once: their arrays fit a core's cache
+VERTICES_PER_CHUNK = 2**14  # of ROCs computed at once: their arrays fit a core's cache
 
 Replicates = dict[str, dict[str, np.ndarray]]
 """By attack and metric, the mean over targets in each replicate: float64 [replicates]."""
