@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import TINY, Workdir
 
-KILLS = int(os.environ.get("PTQ_PRIVACY_KILLS", "5"))
+KILLS = int(os.environ.get("PTQ_PRIVACY_KILLS", "3"))
 SEED = int(os.environ.get("PTQ_PRIVACY_KILL_SEED", "0"))
 
 MINI = {

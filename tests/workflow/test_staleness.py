@@ -79,7 +79,7 @@ def test_what_only_people_read_recomputes_nothing(cloned, path, old, new):
     [
         ("attacks/lira.py", "DEVIATION_FLOOR = 1e-6", "DEVIATION_FLOOR = 1e-5", FROM_ATTACKS),
         ("attacks/pool.py", "4096", "2048", FROM_ATTACKS),
-        ("attacks/leakage.py", "2**17", "2**16", FROM_LEAKAGE),
+        ("attacks/leakage.py", "2**14", "2**13", FROM_LEAKAGE),
         ("data/views.py", "import", "import math\nimport", FROM_LOGITS),
         ("ptq/rounding.py", "1.1", "1.2", FROM_QUANTIZATION),
         ("models/architectures.py", "padding=1", "padding=2", FROM_TRAINING),
