@@ -33,7 +33,7 @@ def test_operations_and_parameters_of_the_known_resnet18():
     )
 
 
-@pytest.mark.parametrize("text", ["full", "nearest-w4", "nearest-w1.58-head8", "refit-w2"])
+@pytest.mark.parametrize("text", ["full", "nearest-w4", "nearest-w1.58-head8", "nearest-w2"])
 def test_checkpoints_take_the_bytes_that_are_planned(tmp_path, text):
     precision, models = Precision.parse(text), range(3)
     path = tmp_path / "shard-000.safetensors"
@@ -43,8 +43,7 @@ def test_checkpoints_take_the_bytes_that_are_planned(tmp_path, text):
             built = architectures.build("resnet8", 10, 1)
             state = built.state_dict()
             if precision.quantized:
-                settings = ptq.Settings(refit=ptq.settings.Refit(iterations=0))
-                result = ptq.quantize(built, torch.randn(8, 1, 8, 8), precision, 0, settings)
+                result = ptq.quantize(built, torch.randn(8, 1, 8, 8), precision, 0)
                 state = packing.encode(result[0].state_dict(), result[1])
             yield StoredModel(model, state, ModelRecord(0.5, 0.5))
 
