@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptq_privacy.report import conclusions
-from ptq_privacy.report.conclusions import Words, at_least, grouped, verdict
+from ptq_privacy.report import conclusions, sentences
+from ptq_privacy.report.sentences import Words, at_least, grouped, verdict
 
 ATTACK, TPR = "lira_online_fixed", "tpr_at_fpr_0.001"
 NAN = float("nan")
@@ -235,9 +235,9 @@ def test_attacks_differ_only_where_their_intervals_do_not_meet():
 
 def test_many_comparisons_are_counted():
     table = pd.DataFrame({"low": [0.1, -0.2, -0.1, NAN], "high": [0.2, -0.1, 0.1, NAN]})
-    looked, found = conclusions._claims([table] * 20)
+    looked, found = sentences.claims([table] * 20)
     assert (looked, found) == (60, 40)
-    said = conclusions.chance(looked, found)
+    said = sentences.chance(looked, found)
     assert "60 differences" in said
     assert "40 of them exclude zero" in said
     assert "about 3 would do so by chance" in said

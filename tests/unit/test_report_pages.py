@@ -10,7 +10,7 @@ import pytest
 from ptq_privacy.data.dataset import Dataset
 from ptq_privacy.experiment import Precision
 from ptq_privacy.report import adversaries, contact_sheet, exposure, page
-from ptq_privacy.report.conclusions import Section, as_markdown
+from ptq_privacy.report.sentences import Section, as_markdown
 
 TPR = "tpr_at_fpr_0.001"
 KNOWN = ("kind", "precision", "adversary")

@@ -83,7 +83,7 @@ def test_what_only_people_read_recomputes_nothing(cloned, path, old, new):
         ("data/views.py", "import", "import math\nimport", FROM_LOGITS),
         ("ptq/rounding.py", "1.1", "1.2", FROM_QUANTIZATION),
         ("models/architectures.py", "padding=1", "padding=2", FROM_TRAINING),
-        ("report/conclusions.py", "just above 0", "above 0", {"conclude", "all"}),
+        ("report/sentences.py", "just above 0", "above 0", {"conclude", "all"}),
         ("report/tradeoff.py", "elinewidth=0.8", "elinewidth=1", {"plot_tradeoff", "all"}),
     ],
 )

@@ -128,11 +128,12 @@ def _measured(known: _Ranked, weight: np.ndarray) -> np.ndarray:
     higher, as_high = count[:, known.higher], count[:, known.as_high]
     found = np.empty((len(SHOWN), 2, len(weight)))
     for place, name in enumerate(SHOWN):
-        if name == "auc":
+        fpr = metrics.fpr_of(name)
+        if fpr is None:
             area = (own * (higher + as_high)) @ known.sides / (2 * count[:, -1:])
             found[place] = (1 - area / total).T
             continue
-        limit = float(name.removeprefix("tpr_at_fpr_")) * (1 + 1e-9)
+        limit = fpr * (1 + 1e-9)
         if metrics.supports(len(known.outside), name):
             called = as_high <= limit * count[:, -1:]
         else:  # the highest non-member stays where it is: see `leakage`

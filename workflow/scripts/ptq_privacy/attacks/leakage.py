@@ -98,7 +98,12 @@ def bootstrap(scores: Scores, seed: int, replicates: int) -> Replicates:
         raise ValueError(f"replicates: {replicates} is not at least 1")
     targets, samples = scores.member.shape
     coarse = [
-        [name for name in METRICS if not metrics.supports(int((~member).sum()), name)]
+        {
+            name: limit
+            for name in METRICS
+            if (limit := metrics.fpr_of(name)) is not None
+            and not metrics.supports(int((~member).sum()), name)
+        }
         for member in scores.member
     ]
     each = {
@@ -110,12 +115,12 @@ def bootstrap(scores: Scores, seed: int, replicates: int) -> Replicates:
         for attack, values in scores.attacks.items()
     }
     called = {
-        (attack, target, name): metrics.called_at_fpr(
-            scores.member[target], values[target], metrics.fpr_of(name) or 0.0
-        )[scores.member[target]]
+        (attack, target, name): metrics.called_at_fpr(scores.member[target], values[target], limit)[
+            scores.member[target]
+        ]
         for attack, values in scores.attacks.items()
         for target in range(targets)
-        for name in coarse[target]
+        for name, limit in coarse[target].items()
     }
     chunk = max(1, VERTICES_PER_CHUNK // samples)
     for rows, weight in resampling.sample_weights(scores.member, seed, replicates, chunk):

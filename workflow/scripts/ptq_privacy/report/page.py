@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ptq_privacy.report.conclusions import Section
+from ptq_privacy.report.sentences import Section
 
 
 class Interval(NamedTuple):

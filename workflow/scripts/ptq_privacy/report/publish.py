@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ptq_privacy.data.files import replacing
-from ptq_privacy.report import adversaries, conclusions, page, tables
+from ptq_privacy.report import adversaries, conclusions, page, sentences, tables
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def publish(
     side_by_side = pd.concat(compared, ignore_index=True)
     body = [page.answers(name, sections) for name, sections in said]
     _write(conclusions_html, page.page("What can be concluded", body))
-    _write(conclusions_markdown, conclusions.as_markdown(said))
+    _write(conclusions_markdown, sentences.as_markdown(said))
     _write(summary_html, tables.summary_page(table))
     _write(adversaries_html, tables.adversaries_page(side_by_side))
     _write(adversaries_csv, side_by_side.to_csv(index=False, float_format="%.6g"))
