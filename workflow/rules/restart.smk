@@ -23,12 +23,14 @@ def alive_here(folder=Path(".snakemake")):
         pass  # another one is alive, and Snakemake will refuse what it is at work on
     else:
         file.seek(0)
-        if file.read() in ("", socket.gethostname()):
-            for lock in folder.glob("locks/*.lock"):
-                lock.unlink()
-        file.truncate(0)
-        file.write(socket.gethostname())
-        file.flush()
+        here = file.read() in ("", socket.gethostname())
+        stale = list(folder.glob("locks/*.lock"))
+        for lock in stale if here else []:
+            lock.unlink()
+        if here or not stale:
+            file.truncate(0)
+            file.write(socket.gethostname())
+            file.flush()
     fcntl.flock(file, fcntl.LOCK_SH)
     return file
 
