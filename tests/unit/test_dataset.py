@@ -29,6 +29,7 @@ def test_what_is_written_is_read_back(tmp_path):
     back = datasets.read(tmp_path / "d.safetensors")
     for field in dataclasses.fields(Dataset):
         np.testing.assert_array_equal(getattr(back, field.name), getattr(example(), field.name))
+    assert (back.mean, back.std) == (example().mean, example().std)
     assert back.train_images.dtype == np.uint8
     assert back.train_labels.dtype == np.int64
 
@@ -115,14 +116,16 @@ def test_a_foreign_file_is_named(tmp_path):
         datasets.read(tmp_path / "x.safetensors")
 
 
-def test_classes_that_are_no_list_are_named(tmp_path):
-    data = example()
-    arrays = {name: getattr(data, name) for name in datasets.ARRAYS}
-    for classes in ("cat, dog", "3"):
-        metadata = dict.fromkeys(datasets.METADATA, "") | {"classes": classes}
-        save_file(arrays, tmp_path / "x.safetensors", metadata)
-        with pytest.raises(ValueError, match=r"x\.safetensors: not a prepared data set: classes"):
-            datasets.read(tmp_path / "x.safetensors")
+@pytest.mark.parametrize("name", ["classes", "mean", "std"])
+@pytest.mark.parametrize("value", ["cat, dog", "3"])
+def test_what_is_no_list_is_named(tmp_path, name, value):
+    datasets.write(tmp_path / "d.safetensors", example())
+    with safe_open(tmp_path / "d.safetensors", framework="numpy") as file:
+        metadata = file.metadata() | {name: value}
+    arrays = {name: getattr(example(), name) for name in datasets.ARRAYS}
+    save_file(arrays, tmp_path / "x.safetensors", metadata)
+    with pytest.raises(ValueError, match=rf"x\.safetensors: not a prepared data set: {name} "):
+        datasets.read(tmp_path / "x.safetensors")
 
 
 def test_a_missing_file_is_missing(tmp_path):

@@ -41,6 +41,16 @@ def test_a_sample_gets_the_same_answer_alone_and_among_others(network):
         torch.testing.assert_close(alone, together[sample], rtol=1e-4, atol=1e-5)
 
 
+def test_chosen_samples_are_answered_in_the_order_given(network):
+    together = ask(network, IMAGES)
+    chosen = torch.tensor([149, 3, 77, 3])
+    alone = inference.logits(network, IMAGES, MEAN, STD, chosen)
+    torch.testing.assert_close(alone, together[chosen], rtol=1e-4, atol=1e-5)
+    labels = together.argmax(1)
+    labels[77] += 1
+    assert inference.accuracy(network, IMAGES, labels, MEAN, STD, chosen) == 0.75
+
+
 def test_training_mode_would_have_answered_otherwise(network):
     network.train()
     scaled = (IMAGES.float() / 255 - MEAN.view(3, 1, 1)) / STD.view(3, 1, 1)

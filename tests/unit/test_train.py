@@ -5,6 +5,7 @@ import multiprocessing
 import random
 import shutil
 import time
+from contextlib import suppress
 
 import pytest
 import torch
@@ -78,8 +79,11 @@ def start(*arguments):
 
 def kept(output):
     """What the snapshots hold, by file: another state is another one of these."""
-    folder = snapshots.folder(output)
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*") if path.name[0] != "."}
+    found = {}
+    for path in snapshots.folder(output).glob("[!.]*"):
+        with suppress(FileNotFoundError):  # gone since it was listed
+            found[path.name] = path.stat().st_mtime_ns
+    return found
 
 
 def test_killed_after_every_single_epoch(files, undisturbed, tmp_path):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,10 +108,7 @@ def read(path: str | Path) -> Dataset:
     missing = sorted({*ARRAYS, *METADATA} - {*arrays, *metadata})
     if missing:
         raise ValueError(f"{path}: not a prepared data set: {', '.join(missing)} missing")
-    try:
-        classes = tuple(json.loads(metadata["classes"]))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: not a prepared data set: classes ({error})") from None
+    classes, mean, std = (_listed(path, metadata, name) for name in ("classes", "mean", "std"))
     dataset = Dataset(
         name=metadata["name"],
         classes=classes,
@@ -119,7 +117,15 @@ def read(path: str | Path) -> Dataset:
     )
     if dataset.sha256 != metadata["sha256"]:
         raise ValueError(f"{path}: content does not match its SHA-256; prepare the data set again")
+    vars(dataset)["_moments"] = mean, std  # counting pixels again would be half a job's start
     return dataset
+
+
+def _listed(path: str | Path, metadata: Mapping[str, str], name: str) -> tuple[Any, ...]:
+    try:
+        return tuple(json.loads(metadata[name]))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: not a prepared data set: {name} ({error})") from None
 
 
 def check(dataset: Dataset) -> None:

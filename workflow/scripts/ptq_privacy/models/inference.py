@@ -12,20 +12,38 @@ BATCH = {"cpu": 128, "cuda": 2048}
 
 
 @torch.inference_mode()
-def logits(network: nn.Module, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Logits float32 [N, classes] of uint8 images [N, C, H, W], on the images' device.
+def logits(
+    network: nn.Module, images: Tensor, mean: Tensor, std: Tensor, samples: Tensor | None = None
+) -> Tensor:
+    """Logits float32 [N, classes] of uint8 images [M, C, H, W], on the images' device.
 
-    Batch normalisation uses its running statistics: a batch's own would let one sample's answer
-    depend on the others.
+    N are the samples, int64 [N], or all images in order. Batch normalisation uses its running
+    statistics: a batch's own would let one sample's answer depend on the others. Beside the images
+    only one batch of them is in memory.
     """
     network.eval().to(memory_format=torch.channels_last)
-    batches = images.to(memory_format=torch.channels_last).split(BATCH[images.device.type])
-    return torch.cat([network(normalise(batch, mean, std)) for batch in batches])
+    batch = BATCH[images.device.type]
+    if samples is None:
+        parts = iter(images.split(batch))
+    else:
+        parts = (images[chosen] for chosen in samples.split(batch))
+    return torch.cat(
+        [
+            network(normalise(part.to(memory_format=torch.channels_last), mean, std))
+            for part in parts
+        ]
+    )
 
 
 def accuracy(
-    network: nn.Module, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    samples: Tensor | None = None,
 ) -> float:
-    """Share of images whose largest logit is their label's."""
-    answers = logits(network, images, mean, std).argmax(1)
-    return float((answers == labels).double().mean())
+    """Share of the samples, or of all images, whose largest logit is their label's."""
+    answers = logits(network, images, mean, std, samples).argmax(1)
+    expected = labels if samples is None else labels[samples]
+    return float((answers == expected).double().mean())

@@ -51,7 +51,7 @@ class Audit:
         """Share of right answers on a model's members and on the test set."""
         own = self.members_of(model)
         return (
-            inference.accuracy(network, self.images[own], self.labels[own], self.mean, self.std),
+            inference.accuracy(network, self.images, self.labels, self.mean, self.std, own),
             inference.accuracy(network, self.test_images, self.test_labels, self.mean, self.std),
         )
 
@@ -76,10 +76,10 @@ def load(
                 f"{dataset_path} model {model} was trained on; remove it"
             )
     return Audit(
-        images=torch.tensor(data.train_images, device=device),
-        labels=torch.tensor(data.train_labels, device=device),
-        test_images=torch.tensor(data.test_images, device=device),
-        test_labels=torch.tensor(data.test_labels, device=device),
+        images=torch.from_numpy(data.train_images).to(device),
+        labels=torch.from_numpy(data.train_labels).to(device),
+        test_images=torch.from_numpy(data.test_images).to(device),
+        test_labels=torch.from_numpy(data.test_labels).to(device),
         mean=torch.tensor(data.mean, dtype=torch.float32, device=device),
         std=torch.tensor(data.std, dtype=torch.float32, device=device),
         members=members,
