@@ -28,7 +28,7 @@ from ptq_privacy.experiment import METHODS, Precision
 from ptq_privacy.models import architectures, inference, training
 from ptq_privacy.ptq import quantize
 from ptq_privacy.ptq.batchnorm import fold
-from ptq_privacy.ptq.brecq import find_blocks
+from ptq_privacy.ptq.blocks import find_blocks
 from ptq_privacy.ptq.calibration import Walk
 from ptq_privacy.ptq.settings import AdaRound, Brecq, Settings
 

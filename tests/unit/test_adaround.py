@@ -92,6 +92,78 @@ def test_error_is_at_most_that_of_the_published_minibatches():
     assert error(ours, on, second, cross).sum() <= theirs.sum()
 
 
+def through_relu(codes: Tensor, on: Grid, x: Tensor, y: Tensor, bias: Tensor) -> Tensor:
+    """Mean squared error of each row's activated output."""
+    return ((x @ grid.dequantize(codes, on).T + bias).relu() - y.relu()).square().mean(0)
+
+
+def activated(weight: Tensor, x: Tensor, y: Tensor, bias: Tensor, on: Grid, seed: int = 0):
+    generator = torch.Generator().manual_seed(seed)
+    return adaround.quantize_activated_rows(weight, bias, x, y, torch.relu, on, 800, 0.1, generator)
+
+
+def activated_layer(out: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A layer whose activation cuts off most of what comes, as in trained networks."""
+    x = inputs(2000, d, seed)
+    weight = torch.randn(out, d, generator=torch.Generator().manual_seed(seed))
+    y = x @ weight.T
+    bias = -y.mean(0) - y.std(0)
+    return weight, x, y + bias, bias
+
+
+def test_through_an_activation_codes_come_close_to_the_best_of_all_choices():
+    weight, x, y, bias = activated_layer(12, 8, seed=0)
+    on = grid.search(weight, 3)
+    low, high = ends(weight, on)
+    choices = torch.tensor(list(product((False, True), repeat=8)))
+    every = torch.stack([through_relu(torch.where(c, high, low), on, x, y, bias) for c in choices])
+    best, span = every.amin(0), every.amax(0) - every.amin(0)
+    codes = activated(weight, x, y, bias, on)
+    assert ((codes == low) | (codes == high)).all()
+    missed = (through_relu(codes, on, x, y, bias) - best) / span
+    assert missed.min() >= -1e-6
+    assert missed.mean() <= 0.02
+    assert missed.max() <= 0.1
+
+
+def test_an_activation_in_the_loss_pays():
+    weight, x, y, bias = activated_layer(16, 40, seed=1)
+    on = grid.search(weight, 3)
+    second = x.T @ x / len(x)
+    blind = adaround.quantize_rows(weight, second, weight @ second, on)
+    seeing = activated(weight, x, y, bias, on)
+    ours, theirs = (through_relu(codes, on, x, y, bias).sum() for codes in (seeing, blind))
+    assert ours < 0.9 * theirs
+
+
+def test_through_an_activation_error_is_at_most_that_of_the_published_minibatches():
+    weight, x, y, bias = activated_layer(8, 30, seed=2)
+    on = grid.search(weight, 3)
+    soft = SoftWeights.between([weight], [on])
+
+    def loss(weights: list[Tensor], batch: Tensor) -> Tensor:
+        z = x[batch] @ weights[0].T + bias
+        return (z.relu() - y[batch].relu()).square().sum(1).mean()
+
+    generator = torch.Generator().manual_seed(0)
+    schedule = Schedule(2000, 1e-2, 128)
+    (published,) = soft.codes(learn(loss, soft, soft.fraction, len(x), schedule, generator))
+    ours, theirs = (
+        through_relu(codes, on, x, y, bias).sum()
+        for codes in (activated(weight, x, y, bias, on), published)
+    )
+    assert theirs < through_relu(grid.nearest(weight, on), on, x, y, bias).sum()
+    assert ours <= theirs
+
+
+def test_windows_follow_the_seed_alone():
+    weight, x, y, bias = activated_layer(8, 30, seed=3)
+    on = grid.search(weight, 3)
+    first, same, other = (activated(weight, x, y, bias, on, seed) for seed in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
 def test_no_row_is_worse_than_nearest():
     for levels in (2, 3, 16):
         weight, second, cross = layer(10, 25, seed=levels)

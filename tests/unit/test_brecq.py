@@ -4,11 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import densenet121, resnet18, resnet50
 
 from ptq_privacy.ptq import brecq
-from ptq_privacy.ptq.batchnorm import fold
-from ptq_privacy.ptq.brecq import find_blocks, fisher_diagonals
+from ptq_privacy.ptq.blocks import find_blocks
+from ptq_privacy.ptq.brecq import fisher_diagonals
 from ptq_privacy.ptq.calibration import Walk, set_weight
 from ptq_privacy.ptq.graph import evaluation_copy
 from ptq_privacy.ptq.grid import QuantizedWeight, nearest, search
@@ -73,55 +72,6 @@ def rounded(walk: Walk, levels: int = 3):
         return QuantizedWeight(nearest(weight, grid), grid)
 
     return start
-
-
-def test_blocks_are_modules_outside_containers_with_the_activation_that_follows(network, images):
-    blocks = find_blocks(Walk(network, None, images))
-    assert [block.name for block in blocks] == [
-        "stem.0",
-        "body.0",
-        "body.1",
-        "fork.left",
-        "fork.right",
-        "head",
-    ]
-    assert [len(block.layers) for block in blocks] == [1, 2, 2, 1, 1, 1]
-    outputs = [str(block.output.target) for block in blocks]
-    assert outputs[0] == "stem.1"
-    assert "relu" in outputs[1]
-    assert outputs[3:] == ["tanh", "fork.right", "head"]
-    assert [value.name for value in blocks[2].inputs] == [blocks[1].output.name]
-
-
-def test_blocks_of_single_layers_are_adarounds(network, images):
-    walk = Walk(network, None, images)
-    blocks = find_blocks(walk, single_layers=True)
-    assert [block.name for block in blocks] == list(walk.layers.values())
-    assert blocks[1].output.op == "call_function"  # the relu inside the residual block
-    assert blocks[2].output.target == "body.0.conv2"  # whose activation comes after a sum
-
-
-@pytest.mark.parametrize(
-    ("build", "count", "some"),
-    [
-        (resnet18, 1 + 8 + 1, ["conv1", "layer1.0", "layer4.1", "fc"]),
-        (resnet50, 1 + 16 + 1, ["conv1", "layer1.0", "layer3.5", "fc"]),
-        (
-            densenet121,
-            1 + 58 + 3 + 1,
-            ["features.conv0", "features.denseblock4.denselayer16", "features.transition3.conv"],
-        ),
-    ],
-)
-def test_blocks_of_torchvisions_networks(build, count, some):
-    walk = Walk(fold(build()), None, torch.zeros(1, 3, 8, 8))
-    blocks = find_blocks(walk)
-    names = [block.name for block in blocks]
-    assert len(names) == count
-    assert set(some) <= set(names)
-    layers = [layer for block in blocks for layer in block.layers]
-    assert layers == list(walk.layers)
-    assert blocks[0].output.name == ("features_relu0" if "features.conv0" in names else "relu")
 
 
 def block_error(full: nn.Module, quantized: nn.Module, images: Tensor, name: str) -> float:

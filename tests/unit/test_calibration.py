@@ -84,6 +84,29 @@ def test_moments_equal_those_of_all_unfolded_patches(name: str) -> None:
     torch.testing.assert_close(moments.output_mean, y.mean(1), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_samples_are_what_moments_average(name: str) -> None:
+    conv = copy.deepcopy(LAYERS[name]).requires_grad_(False)
+    full = nn.Sequential(nn.Conv2d(3, 4, 1), conv).requires_grad_(False)
+    quantized = copy.deepcopy(full)
+    quantized[0].weight.mul_(0.7)
+    calibration = images(150, 3, 7, 8)
+
+    def last(method: str):
+        walk = Walk(full, quantized, calibration, seed=5, positions=400)
+        *_, found = (getattr(walk, method)(node) for node in walk.each_node())
+        return found
+
+    samples, moments = last("samples"), last("moments")
+    x, y = samples.inputs, samples.outputs - samples.bias[:, None]
+    bias = torch.zeros(len(conv.weight)) if conv.bias is None else conv.bias
+    assert torch.equal(samples.bias.flatten(), bias)
+    assert samples.name == moments.name
+    assert torch.equal(samples.weight, moments.weight)
+    torch.testing.assert_close(x.mT @ x / x.shape[1], moments.second, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(y.mT @ x / x.shape[1], moments.cross, atol=1e-5, rtol=1e-5)
+
+
 def test_moments_of_a_linear_layer_on_sequences() -> None:
     network = nn.Sequential(nn.Linear(6, 3)).requires_grad_(False)
     x = images(10, 4, 5, 6)
@@ -207,6 +230,9 @@ def test_values_that_are_not_finite_are_named() -> None:
     network[0].bias[0] = torch.nan
     with pytest.raises(ValueError, match="layer '0': its activations are not finite"):
         list(Walk(network, None, images(2, 3, 4, 4)).each_layer())
+    walk = Walk(network, None, images(2, 3, 4, 4))
+    with pytest.raises(ValueError, match="not finite"):
+        [walk.samples(node) for node in walk.each_node()]
 
 
 @pytest.mark.parametrize("shape", [(6,), (3, 5), (2, 3, 4)])

@@ -1,6 +1,7 @@
 """The plan of a study: operations and bytes against known figures and real files."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +28,9 @@ def test_operations_and_parameters_of_the_known_resnet18():
     assert found.weights == 11_173_962 - 2 * normalised - 10
     assert found.state_bytes == 4 * (11_173_962 + 2 * normalised) + 20 * 8
     assert len(found.layers) == 21
-    assert found.layers[0] == network.Layer("conv1", 1, 64, 27, 32 * 32, (3 + 64) * 32 * 32)
+    assert found.layers[0] == network.Layer("conv1", 1, 64, 27, 32 * 32, (3 + 64) * 32 * 32, True)
+    # The stem, and the first layer of each of the 8 blocks: the second one is added to.
+    assert sum(layer.activated for layer in found.layers) == 1 + 8
     assert network.measure("resnet18", 10, (3, 64, 64)).flops == pytest.approx(
         4 * found.flops, 0.01
     )
@@ -73,7 +76,7 @@ def test_logits_take_the_bytes_that_are_planned(tmp_path, classes):
 
 
 def test_quantization_is_counted_by_its_own_arithmetic():
-    one = network.Layer("fc", 1, 10, 20, 1, 30)
+    one = network.Layer("fc", 1, 10, 20, 1, 30, False)
     cost = network.NetworkCost(2 * 10 * 20, 10, 1, (one,), 0, {}, {})
     methods = {
         "adaround": {"solver": "moments", "iterations": 100},
@@ -84,6 +87,10 @@ def test_quantization_is_counted_by_its_own_arithmetic():
     # OBC: (out + 1) d^3 in float64; AdaRound: at least a product (out, d) (d, d) an iteration.
     assert work["obc"].double == 11 * 20**3
     assert work["adaround"].single > 100 * 2 * 10 * 20**2
+    # Through an activation: two products with a window of positions, four times as often.
+    through = replace(cost, layers=(replace(one, activated=True),))
+    least = 4 * 100 * 4 * 512 * 10 * 20
+    assert quantization.work("adaround", through, 64, methods, "cpu").single > least
     assert work["brecq"].single - work["adaround"].single >= 50 * 4 * 3 * cost.flops
     assert work["refit"].double == 0
     assert work["refit"].single > work["obc"].double

@@ -13,7 +13,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet, conv1x1
 from ptq_privacy.experiment import METHODS, Precision
 from ptq_privacy.ptq import quantize
 from ptq_privacy.ptq.batchnorm import fold, reestimate
-from ptq_privacy.ptq.calibration import Walk, set_weight
+from ptq_privacy.ptq.blocks import activation_of
+from ptq_privacy.ptq.calibration import Walk
 from ptq_privacy.ptq.grid import dequantize
 from ptq_privacy.ptq.settings import AdaRound, Brecq, Refit, Settings
 
@@ -90,34 +91,27 @@ def test_methods_beat_nearest_rounding_at_three_levels(method, digits, network, 
     assert divergence(network, learned, images) < 0.5 * divergence(network, nearest, images)
 
 
-def layer_errors(full: nn.Module, codes, images: Tensor) -> dict[str, float]:
-    """Squared error of each layer's output, given quantized weights in it and all before it."""
-    quantized = copy.deepcopy(full)
-    walk = Walk(full, quantized, images, positions=10**9)
-    errors = {}
-    for moments in walk.each_layer():
-        layer = codes[f"{moments.name}.weight"]
-        weight = dequantize(layer.codes, layer.grid)
-        second, cross = moments.second[0], moments.cross[0]
-        errors[moments.name] = float((weight * (weight @ second - 2 * cross)).sum())
-        set_weight(quantized, moments.name, layer)
-    return errors
-
-
 def test_adaround_beats_nearest_rounding_on_each_layers_own_objective(digits, network, ternary):
+    """The squared error of each layer's output, activated where it is, given those before it."""
     images = digits[0][:512]
     full = fold(network)
     walk = Walk(full, copy.deepcopy(full), images, positions=10**9)
     _, codes = ternary["adaround"]
-    errors = layer_errors(full, codes, images)
     _, rounded = quantize(full, images, Precision("nearest", 1.58), seed=0)
-    for moments in walk.each_layer():
-        name = moments.name
-        nearest = rounded[f"{name}.weight"]
-        weight = dequantize(nearest.codes, nearest.grid)
-        own = (weight * (weight @ moments.second[0] - 2 * moments.cross[0])).sum()
-        assert errors[name] <= float(own) + 1e-6
-        walk.set_weight(name, codes[f"{name}.weight"])
+    activated = 0
+    for node in walk.each_node():
+        samples = walk.samples(node)
+        x, y, bias = samples.inputs[0], samples.outputs[0], samples.bias[0]
+        found = activation_of(node, walk.full.modules)
+        activated += found is not None
+        f = found or (lambda z: z)
+        ours, nearest = (
+            float((f(x @ dequantize(layer.codes, layer.grid).T + bias) - f(y)).square().sum())
+            for layer in (chosen[f"{samples.name}.weight"] for chosen in (codes, rounded))
+        )
+        assert ours <= nearest * (1 + 1e-6)
+        walk.set_weight(samples.name, codes[f"{samples.name}.weight"])
+    assert 0 < activated < len(codes)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -87,6 +87,13 @@ def factory(body):
         (factory("nn.Conv2d(channels, classes, 3)"), r"into \(4, 10, 6, 6\); expected one logit"),
         (factory("nn.LSTM(8, classes)"), r"ownnet:build fails on images \(4, 1, 8, 8\)"),
         (factory("nn.Conv2d(3, classes, 3)"), "in channels-last order: RuntimeError: .* 3 chan"),
+        (
+            factory(
+                "nn.Sequential(nn.Flatten(2), nn.Conv1d(1, 1, 3), nn.Flatten(),"
+                " nn.Linear(62, classes))"
+            ),
+            "ownnet:build: layer '1': Conv1d cannot be quantized; allowed: Conv2d and Linear",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_own_network_is_named(module, tmp_path, text, message):
@@ -94,7 +101,7 @@ def test_what_is_wrong_with_an_own_network_is_named(module, tmp_path, text, mess
     dataset.write(tmp_path / "data", data)
     module(text)
     with pytest.raises(ValueError, match=message):
-        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build")
+        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build", quantized=True)
     assert not (tmp_path / "out").exists()
 
 

@@ -19,7 +19,10 @@ rule check_network:
         runtime=30,
     params:
         code=code_of_network("check_network"),
-        settings=lambda wildcards: {"factory": STUDY.factories[wildcards.arch]},
+        settings=lambda wildcards: {
+            "factory": STUDY.factories[wildcards.arch],
+            "quantized": any(precision.quantized for precision in STUDY.precisions),
+        },
     message:
         "Trying {wildcards.arch} on {wildcards.dataset} before it is trained."
     script:

@@ -12,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ptq_privacy.experiment import Precision, levels
 from ptq_privacy.models import architectures, packing
 from ptq_privacy.ptq.batchnorm import fold
+from ptq_privacy.ptq.blocks import activation_of
+from ptq_privacy.ptq.graph import is_weight_layer, trace
 
 FOLDED = ("adaround", "brecq", "refit")
 """Methods that store the network with batch normalisation folded into convolutions."""
@@ -24,7 +26,7 @@ class Layer:
     """A convolution or linear layer as the quantization methods see it.
 
     `groups` matrices [out, d]; `positions` outputs an image; `held` numbers go in
-    and out.
+    and out; `activated` if an activation function alone follows, normalisation folded.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Layer:
     d: int
     positions: int
     held: int
+    activated: bool
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ class NetworkCost:
 def measure(architecture: str, classes: int, image: tuple[int, int, int]) -> NetworkCost:
     """Count on the real network, with one image [C, H, W] without content."""
     network = architectures.build(architecture, classes, image[0]).eval()
-    other = {"trained": _beside_weights(network), "folded": _beside_weights(fold(network))}
+    folded = fold(network)
+    other = {"trained": _beside_weights(network), "folded": _beside_weights(folded)}
+    activated = _activated(folded)
     layers: list[Layer] = []
     put_out: list[int] = []
 
@@ -72,7 +77,7 @@ def measure(architecture: str, classes: int, image: tuple[int, int, int]) -> Net
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             put_out.append(output.numel())
             if isinstance(module, (nn.Conv2d, nn.Linear)):
-                layers.append(_layer(name, module, inputs[0], output))
+                layers.append(_layer(name, module, inputs[0], output, name in activated))
 
         module.register_forward_hook(hook)
 
@@ -111,12 +116,19 @@ def checkpoint_bytes(network: NetworkCost, precision: Precision) -> int:
     return total
 
 
-def _layer(name: str, module: nn.Conv2d | nn.Linear, x: Tensor, y: Tensor) -> Layer:
+def _activated(folded: nn.Module) -> set[str]:
+    modules = dict(folded.named_modules())
+    layers = [node for node in trace(folded).nodes if is_weight_layer(node, modules)]
+    return {str(node.target) for node in layers if activation_of(node, modules) is not None}
+
+
+def _layer(
+    name: str, module: nn.Conv2d | nn.Linear, x: Tensor, y: Tensor, activated: bool
+) -> Layer:
     groups = module.groups if isinstance(module, nn.Conv2d) else 1
     out, d = module.weight.shape[0] // groups, module.weight[0].numel()
-    return Layer(
-        name, groups, out, d, y[0].numel() // module.weight.shape[0], x.numel() + y.numel()
-    )
+    positions = y[0].numel() // module.weight.shape[0]
+    return Layer(name, groups, out, d, positions, x.numel() + y.numel(), activated)
 
 
 def _bytes(state: Mapping[str, Tensor]) -> int:

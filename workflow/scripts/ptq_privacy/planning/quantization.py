@@ -12,6 +12,7 @@ from typing import Any
 
 from ptq_privacy.planning.network import Layer, NetworkCost
 from ptq_privacy.planning.rates import Rates
+from ptq_privacy.ptq import adaround
 from ptq_privacy.ptq.grid import CANDIDATES
 from ptq_privacy.ptq.obc import batch_rows
 from ptq_privacy.ptq.settings import POSITIONS
@@ -21,8 +22,10 @@ ELEMENTWISE = (
 )
 SWEEPS = 8  # of coordinate descent until no code changes, typically
 POLISHES = 4  # of refit until codes and scales settle, typically
-STEP_KERNELS = {"column": 6, "elimination": 24, "learning": 30, "module": 4}
-"""Small operations in a column of descent, an elimination, a step of learning, a module's step."""
+TRIED = 8  # float operations of a position, of those that decide whether a weight moves
+STEP_KERNELS = {"column": 6, "tried": 10, "elimination": 24, "learning": 30, "module": 4}
+"""Small operations in a column of descent, one of weights that are tried, an elimination, a step of
+learning, a module's step."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,21 @@ def _moments(layer: Layer, images: int) -> Work:
 
 
 def _adaround(layer: Layer, iterations: int) -> Work:
-    """One product and the chain rule an iteration; then descent from two starts."""
+    """One product and the chain rule an iteration; then descent from two starts.
+
+    Through an activation: two products with a window of positions, then every weight tried.
+    """
+    if layer.activated:
+        weights, steps = layer.groups * layer.out * layer.d, adaround.STEPS * iterations
+        learned = Work(
+            single=steps * weights * (4.0 * adaround.WINDOW + ELEMENTWISE),
+            kernels=steps * layer.groups * STEP_KERNELS["learning"],
+        )
+        tried = Work(
+            single=adaround.SWEEPS * TRIED * weights * float(adaround.TRIED_ON),
+            kernels=adaround.SWEEPS * layer.groups * layer.d * STEP_KERNELS["tried"],
+        )
+        return learned + tried
     product = 2.0 * layer.groups * layer.out * layer.d**2
     elementwise = ELEMENTWISE * layer.groups * layer.out * layer.d
     learned = Work(

@@ -15,7 +15,8 @@ from torch import Tensor, fx, nn
 from ptq_privacy import experiment
 from ptq_privacy.ptq import adaround, brecq, obc, refit
 from ptq_privacy.ptq.batchnorm import fold, reestimate
-from ptq_privacy.ptq.calibration import Moments, Walk, set_weight, unfold_weight
+from ptq_privacy.ptq.blocks import activation_of, find_blocks
+from ptq_privacy.ptq.calibration import Moments, Samples, Walk, set_weight, unfold_weight
 from ptq_privacy.ptq.distil import distil
 from ptq_privacy.ptq.graph import WeightLayer, evaluation_copy, is_weight_layer, trace
 from ptq_privacy.ptq.grid import Grid, QuantizedWeight, nearest, search
@@ -116,15 +117,18 @@ def _adaround(
     full = fold(model)
     walk = Walk(full, evaluation_copy(full), images, seed, settings.positions)
     layers = {}
-    for moments in walk.each_layer():
-        layers[moments.name] = _adaround_layer(moments, levels, method)
-        walk.set_weight(moments.name, layers[moments.name])
+    for node in walk.each_node():
+        name = walk.layers[node]
+        layers[name] = _adaround_layer(walk, node, levels[name], method)
+        walk.set_weight(name, layers[name])
     return walk.quantized.network, layers
 
 
-def _adaround_layer(
-    moments: Moments, levels: Mapping[str, int], method: AdaRound
-) -> QuantizedWeight:
+def _adaround_layer(walk: Walk, node: fx.Node, levels: int, method: AdaRound) -> QuantizedWeight:
+    activation = activation_of(node, walk.full.modules)
+    if activation is not None:
+        return _activated_layer(walk, walk.samples(node), activation, levels, method)
+
     def solve(weight: Tensor, second: Tensor, cross: Tensor, grid: Grid) -> Tensor:
         return adaround.quantize_rows(
             weight,
@@ -135,7 +139,33 @@ def _adaround_layer(
             learning_rate=method.learning_rate,
         )
 
-    return _by_group(moments, levels[moments.name], solve)
+    return _by_group(walk.moments(node), levels, solve)
+
+
+def _activated_layer(
+    walk: Walk,
+    samples: Samples,
+    activation: Callable[[Tensor], Tensor],
+    levels: int,
+    method: AdaRound,
+) -> QuantizedWeight:
+    grid = search(samples.weight.flatten(0, 1), levels)
+    groups, rows, _ = samples.weight.shape
+    codes = [
+        adaround.quantize_activated_rows(
+            samples.weight[group],
+            samples.bias[group],
+            samples.inputs[group],
+            samples.outputs[group],
+            activation,
+            grid.rows(slice(group * rows, (group + 1) * rows)),
+            iterations=adaround.STEPS * method.iterations,
+            learning_rate=method.learning_rate,
+            generator=walk.generator,
+        )
+        for group in range(groups)
+    ]
+    return QuantizedWeight(torch.cat(codes), grid)
 
 
 def _by_group(
@@ -176,7 +206,7 @@ def _by_blocks(
     _check_minibatch(images, name, method.batch)
     full = fold(model)
     walk = Walk(full, evaluation_copy(full), images, seed, settings.positions)
-    blocks = brecq.find_blocks(walk, single_layers)
+    blocks = find_blocks(walk, single_layers)
     importance = None
     if isinstance(method, Brecq) and method.fisher:
         importance = brecq.fisher_diagonals(walk, blocks)
@@ -184,7 +214,7 @@ def _by_blocks(
     def start(node: fx.Node) -> QuantizedWeight:
         if method.solver == "reference":
             return _round(full, walk.layers[node], levels[walk.layers[node]])
-        return _adaround_layer(walk.moments(node), levels, settings.adaround)
+        return _adaround_layer(walk, node, levels[walk.layers[node]], settings.adaround)
 
     layers = brecq.quantize(
         walk,

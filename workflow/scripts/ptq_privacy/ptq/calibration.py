@@ -53,6 +53,24 @@ class Moments:
     output_mean: Tensor
 
 
+@dataclass(frozen=True)
+class Samples:
+    """One layer's inputs and outputs at some positions, group by group.
+
+    name: the layer's path in the network.
+    weight: float32 [groups, out, d], as in `Moments`.
+    bias: float32 [groups, out], zeros for a layer without one.
+    inputs: of the quantized stream, float32 [groups, positions, d].
+    outputs: of the full-precision layer, with its bias, float32 [groups, positions, out].
+    """
+
+    name: str
+    weight: Tensor
+    bias: Tensor
+    inputs: Tensor
+    outputs: Tensor
+
+
 class Stream:
     """One network's activations over the calibration images, held for the nodes still in use."""
 
@@ -125,10 +143,14 @@ class Walk:
 
     def each_layer(self) -> Iterator[Moments]:
         """Each layer's moments, in graph order; the caller sets its quantized weight in between."""
+        return map(self.moments, self.each_node())
+
+    def each_node(self) -> Iterator[fx.Node]:
+        """Each layer's node likewise, for callers that ask for `moments` or `samples`."""
         done, started = 0, time.monotonic()
         for node in self.nodes:
             if node in self.layers:
-                yield self.moments(node)
+                yield node
                 done += 1
                 report("layer", done, len(self.layers), self.layers[node], started)
             self.run(node)
@@ -163,31 +185,65 @@ class Walk:
         Raises:
             ValueError: the layer's activations are not finite.
         """
-        self.full.run(node)
-        layer = self.full.modules[str(node.target)]
-        assert isinstance(layer, WeightLayer)
-        outputs = self.full.values(node)
-        inputs = self.quantized.values(node.all_input_nodes[0])
+        layer, pieces = self._gather(node)
         sums: list[Tensor] = [torch.zeros(())] * 4
         count = 0
-        for x, y, at in zip(inputs, outputs, self._positions(layer, outputs), strict=True):
-            x, y = patches(layer, x, at), targets(layer, y, at)
-            count += len(at[0])
+        for x, y in pieces:
+            count += x.shape[1]
             terms = (x.mT @ x, y.mT @ x, x.sum(1), y.sum(1))
             sums = [total.to(x.device) + term for total, term in zip(sums, terms, strict=True)]
         second, cross, input_mean, output_mean = (total / count for total in sums)
-        if not (torch.isfinite(second).all() and torch.isfinite(cross).all()):
-            raise ValueError(f"layer {node.target!r}: its activations are not finite")
+        _check_finite(node, second, cross)
         order = _channel_first(layer).to(second.device)
-        weight = unfold_weight(layer)
         return Moments(
             name=str(node.target),
-            weight=weight,
+            weight=unfold_weight(layer),
             second=second[:, order][:, :, order],
             cross=cross[:, :, order],
             input_mean=input_mean[:, order],
             output_mean=output_mean,
         )
+
+    @torch.no_grad()
+    def samples(self, node: fx.Node) -> Samples:
+        """What `moments` averages, position by position.
+
+        Raises:
+            ValueError: the layer's activations are not finite.
+        """
+        layer, pieces = self._gather(node)
+        inputs, outputs = zip(*pieces, strict=True)
+        order = _channel_first(layer).to(inputs[0].device)
+        weight = unfold_weight(layer)
+        bias = torch.zeros_like(weight[..., 0])
+        if layer.bias is not None:
+            bias = layer.bias.detach().view_as(bias)
+        samples = Samples(
+            name=str(node.target),
+            weight=weight,
+            bias=bias,
+            inputs=torch.cat([x[..., order] for x in inputs], 1),
+            outputs=torch.cat(outputs, 1) + bias[:, None],
+        )
+        _check_finite(node, samples.inputs, samples.outputs)
+        return samples
+
+    def _gather(self, node: fx.Node) -> tuple[WeightLayer, Iterator[tuple[Tensor, Tensor]]]:
+        """A layer, and its quantized inputs and full-precision outputs without bias, by chunk.
+
+        [groups, positions, d], in (kh, kw, channel) order, and [groups, positions, out].
+        """
+        self.full.run(node)
+        layer = self.full.modules[str(node.target)]
+        assert isinstance(layer, WeightLayer)
+        outputs = self.full.values(node)
+        inputs = self.quantized.values(node.all_input_nodes[0])
+        chosen = self._positions(layer, outputs)
+        pieces = (
+            (patches(layer, x, at), targets(layer, y, at))
+            for x, y, at in zip(inputs, outputs, chosen, strict=True)
+        )
+        return layer, pieces
 
     def _positions(self, layer: WeightLayer, outputs: list[Tensor]) -> list[Positions]:
         """For each chunk, the chosen positions among its images and pixels, in ascending order."""
@@ -204,6 +260,11 @@ class Walk:
             _unravel(part.to(starts.device) - start, shape)
             for part, start, shape in zip(split, starts, shapes, strict=True)
         ]
+
+
+def _check_finite(node: fx.Node, *values: Tensor) -> None:
+    if not all(torch.isfinite(value).all() for value in values):
+        raise ValueError(f"layer {node.target!r}: its activations are not finite")
 
 
 def _unravel(index: Tensor, shape: torch.Size) -> Positions:

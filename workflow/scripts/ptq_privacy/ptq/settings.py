@@ -14,15 +14,16 @@ class AdaRound:
     """Layer-wise learned rounding (Nagel et al. 2020).
 
     solver: "moments" solves the quadratic that the loss is without an activation, with full-batch
-        gradients from second moments. "reference" is the published procedure: minibatches of
-        images, the layer's activation in the loss.
-    iterations, learning_rate: the paper's (for "reference") are 10,000 and 1e-3.
+        gradients from second moments, and learns on sampled positions where an activation follows.
+        "reference" is the published procedure on minibatches of images.
+    iterations, learning_rate: the paper's (for "reference") are 10,000 and 1e-3. Sampled positions
+        take four steps for each of these.
     batch: images a minibatch, 32 in the paper; "reference" only.
     """
 
     solver: str = "moments"
     iterations: int = 200
-    learning_rate: float = 4e-2
+    learning_rate: float = 0.1
     batch: int = 32
 
     def __post_init__(self) -> None:
@@ -42,9 +43,9 @@ class Brecq:
     """
 
     solver: str = "moments"
-    iterations: int = 300
-    learning_rate: float = 3e-2
-    batch: int = 16
+    iterations: int = 400
+    learning_rate: float = 0.15
+    batch: int = 8
     fisher: bool = False
     bf16: bool = False
 

@@ -13,21 +13,32 @@ from torch import Tensor, nn
 from ptq_privacy.data import dataset
 from ptq_privacy.data.files import replacing
 from ptq_privacy.models import architectures, training
+from ptq_privacy.ptq import graph
 
 log = logging.getLogger(__name__)
 
 
-def check_network(dataset_path: str | Path, output: str | Path, factory: str) -> None:
+def check_network(
+    dataset_path: str | Path, output: str | Path, factory: str, quantized: bool
+) -> None:
     """Try a factory's network on the first images, and write its size and layers as JSON.
 
+    Args:
+        quantized: whether the study will quantize it.
+
     Raises:
-        ValueError: as `check`.
+        ValueError: as `check`, or what in it cannot be quantized.
     """
     data = dataset.read(dataset_path)
     images = torch.tensor(data.train_images[:4])
     network = architectures.build(factory, len(data.classes), images.shape[1])
     mean, std = torch.tensor(data.mean), torch.tensor(data.std)
     check(network, training.normalise(images, mean, std), len(data.classes), factory)
+    if quantized:
+        try:
+            graph.trace(network)
+        except ValueError as error:
+            raise ValueError(f"architectures: {factory}: {error}") from None
     found = {
         "factory": factory,
         "classes": len(data.classes),
