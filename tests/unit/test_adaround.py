@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ptq_privacy.ptq import adaround, descent, grid
+from ptq_privacy.ptq.calibration import Samples
 from ptq_privacy.ptq.grid import Grid
 from ptq_privacy.ptq.rounding import Schedule, SoftWeights, learn
 
@@ -98,8 +99,9 @@ def through_relu(codes: Tensor, on: Grid, x: Tensor, y: Tensor, bias: Tensor) ->
 
 
 def activated(weight: Tensor, x: Tensor, y: Tensor, bias: Tensor, on: Grid, seed: int = 0):
+    samples = Samples("fc", weight[None], bias[None], x[None], y[None])
     generator = torch.Generator().manual_seed(seed)
-    return adaround.quantize_activated_rows(weight, bias, x, y, torch.relu, on, 800, 0.1, generator)
+    return adaround.quantize_activated(samples, torch.relu, on, 200, 0.1, generator)
 
 
 def activated_layer(out: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -154,6 +156,23 @@ def test_through_an_activation_error_is_at_most_that_of_the_published_minibatche
     )
     assert theirs < through_relu(grid.nearest(weight, on), on, x, y, bias).sum()
     assert ours <= theirs
+
+
+def test_groups_are_learned_as_layers_of_their_own_would_be():
+    layers = [activated_layer(6, 12, seed=seed) for seed in (4, 5, 6)]
+    weight, x, y, bias = (torch.stack(parts) for parts in zip(*layers, strict=True))
+    on = grid.search(weight.flatten(0, 1), 3)
+    samples, generator = Samples("conv", weight, bias, x, y), torch.Generator().manual_seed(0)
+    together = adaround.quantize_activated(samples, torch.relu, on, 200, 0.1, generator)
+    alone = [activated(*layer, on.rows(slice(6 * g, 6 * g + 6))) for g, layer in enumerate(layers)]
+    errors = [
+        sum(
+            float(through_relu(codes, on.rows(slice(6 * g, 6 * g + 6)), *layers[g][1:]).sum())
+            for g, codes in enumerate(parts)
+        )
+        for parts in (together.split(6), alone)
+    ]
+    assert errors[0] == pytest.approx(errors[1], rel=0.02)
 
 
 def test_windows_follow_the_seed_alone():

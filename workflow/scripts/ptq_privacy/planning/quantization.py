@@ -100,11 +100,11 @@ def _adaround(layer: Layer, iterations: int) -> Work:
         weights, steps = layer.groups * layer.out * layer.d, adaround.STEPS * iterations
         learned = Work(
             single=steps * weights * (4.0 * adaround.WINDOW + ELEMENTWISE),
-            kernels=steps * layer.groups * STEP_KERNELS["learning"],
+            kernels=steps * STEP_KERNELS["learning"],
         )
         tried = Work(
             single=adaround.SWEEPS * TRIED * weights * float(adaround.TRIED_ON),
-            kernels=adaround.SWEEPS * layer.groups * layer.d * STEP_KERNELS["tried"],
+            kernels=adaround.SWEEPS * layer.d * STEP_KERNELS["tried"],
         )
         return learned + tried
     product = 2.0 * layer.groups * layer.out * layer.d**2

@@ -16,7 +16,7 @@ from ptq_privacy import experiment
 from ptq_privacy.ptq import adaround, brecq, obc, refit
 from ptq_privacy.ptq.batchnorm import fold, reestimate
 from ptq_privacy.ptq.blocks import activation_of, find_blocks
-from ptq_privacy.ptq.calibration import Moments, Samples, Walk, set_weight, unfold_weight
+from ptq_privacy.ptq.calibration import Moments, Walk, set_weight, unfold_weight
 from ptq_privacy.ptq.distil import distil
 from ptq_privacy.ptq.graph import WeightLayer, evaluation_copy, is_weight_layer, trace
 from ptq_privacy.ptq.grid import Grid, QuantizedWeight, nearest, search
@@ -127,7 +127,17 @@ def _adaround(
 def _adaround_layer(walk: Walk, node: fx.Node, levels: int, method: AdaRound) -> QuantizedWeight:
     activation = activation_of(node, walk.full.modules)
     if activation is not None:
-        return _activated_layer(walk, walk.samples(node), activation, levels, method)
+        samples = walk.samples(node)
+        grid = search(samples.weight.flatten(0, 1), levels)
+        codes = adaround.quantize_activated(
+            samples,
+            activation,
+            grid,
+            iterations=method.iterations,
+            learning_rate=method.learning_rate,
+            generator=walk.generator,
+        )
+        return QuantizedWeight(codes, grid)
 
     def solve(weight: Tensor, second: Tensor, cross: Tensor, grid: Grid) -> Tensor:
         return adaround.quantize_rows(
@@ -140,32 +150,6 @@ def _adaround_layer(walk: Walk, node: fx.Node, levels: int, method: AdaRound) ->
         )
 
     return _by_group(walk.moments(node), levels, solve)
-
-
-def _activated_layer(
-    walk: Walk,
-    samples: Samples,
-    activation: Callable[[Tensor], Tensor],
-    levels: int,
-    method: AdaRound,
-) -> QuantizedWeight:
-    grid = search(samples.weight.flatten(0, 1), levels)
-    groups, rows, _ = samples.weight.shape
-    codes = [
-        adaround.quantize_activated_rows(
-            samples.weight[group],
-            samples.bias[group],
-            samples.inputs[group],
-            samples.outputs[group],
-            activation,
-            grid.rows(slice(group * rows, (group + 1) * rows)),
-            iterations=adaround.STEPS * method.iterations,
-            learning_rate=method.learning_rate,
-            generator=walk.generator,
-        )
-        for group in range(groups)
-    ]
-    return QuantizedWeight(torch.cat(codes), grid)
 
 
 def _by_group(

@@ -10,10 +10,12 @@ have, and less alike. Both ways end with a descent that tries weight after weigh
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ptq_privacy.ptq.calibration import Samples
 from ptq_privacy.ptq.descent import best_of_rows, checked_moments, coordinate_descent
 from ptq_privacy.ptq.grid import Grid, dequantize, nearest
 from ptq_privacy.ptq.rounding import Schedule, SoftWeights, descend
@@ -65,11 +67,8 @@ def quantize_rows(
     return best_of_rows(candidates, grid, second, cross)
 
 
-def quantize_activated_rows(
-    weight: Tensor,
-    bias: Tensor,
-    inputs: Tensor,
-    outputs: Tensor,
+def quantize_activated(
+    samples: Samples,
     activation: Callable[[Tensor], Tensor],
     grid: Grid,
     iterations: int,
@@ -78,69 +77,75 @@ def quantize_activated_rows(
 ) -> Tensor:
     """The same for a layer followed by an activation function f: eq. 25 of Nagel et al. (2020).
 
-    The error is E[(f(y) - f(q x + b))^2]: what the activation cuts off costs nothing.
+    The error is E[(f(y) - f(q x + b))^2]: what the activation cuts off costs nothing. All groups of
+    a convolution are learned at once.
 
     Args:
-        weight: full-precision weight, [out, d].
-        bias: b, [out].
-        inputs: x of the quantized network, [positions, d].
-        outputs: y, full-precision, with bias, [positions, out].
+        samples: the layer's weight and bias b, inputs x and full-precision outputs y.
         activation: f, value by value.
-        grid: of the same channels.
-        iterations: of Adam on a window of the positions each.
+        grid: of all groups' channels.
+        iterations: of Adam; each is followed by three more, since they see a window of the
+            positions only.
         learning_rate: of Adam.
         generator: draws the windows.
 
     Returns:
-        Codes, uint8 [out, d], each the floor or the ceil of its weight, clipped to the grid.
+        Codes, uint8 [groups * out, d], each the floor or the ceil of its weight, clipped to the
+        grid.
     """
-    order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
-    x, target = inputs[order], activation(outputs[order])
-    windows = list(zip(x.split(WINDOW), target.split(WINDOW), strict=True))
+    order = torch.randperm(samples.inputs.shape[1], generator=generator).to(samples.inputs.device)
+    x, target = samples.inputs[:, order], activation(samples.outputs[:, order])
+    windows = list(zip(x.split(WINDOW, 1), target.split(WINDOW, 1), strict=True))
+    bias = samples.bias[:, None]
 
     def gradients(weights: list[Tensor], drawn: Tensor) -> list[Tensor]:
         x, target = windows[int(drawn)]
-        z = torch.addmm(bias, x, weights[0].T)
+        z = torch.baddbmm(bias, x, weights[0].view_as(samples.weight).mT)
         with torch.enable_grad():
             reached = activation(z.requires_grad_())
             (slope,) = torch.autograd.grad(reached, z, reached.detach() - target)
-        return [slope.T @ x * (2 / len(x))]
+        return [slope.mT @ x * (2 / x.shape[1])]
 
-    soft = SoftWeights.between([weight], [grid])
-    schedule = Schedule(iterations, learning_rate, batch=1)
+    soft = SoftWeights.between([samples.weight.flatten(0, 1)], [grid])
+    schedule = Schedule(STEPS * iterations, learning_rate, batch=1)
     h = descend(gradients, soft, soft.fraction, len(windows), schedule, generator)
-    return _try_each(soft, h, grid, bias, x[:TRIED_ON], target[:TRIED_ON], activation)
+    few = replace(samples, inputs=x[:, :TRIED_ON])
+    return _try_each(few, target[:, :TRIED_ON], activation, grid, soft, h)
 
 
 def _try_each(
-    soft: SoftWeights,
-    h: Tensor,
-    grid: Grid,
-    bias: Tensor,
-    x: Tensor,
+    samples: Samples,
     target: Tensor,
     activation: Callable[[Tensor], Tensor],
+    grid: Grid,
+    soft: SoftWeights,
+    h: Tensor,
 ) -> Tensor:
     """Give each weight its other grid point where that lowers its row's error, until none does."""
-    (codes,) = (c.float() for c in soft.codes(h))
-    low = soft.low.view_as(codes)
-    both = 2 * low + (soft.step.view_as(codes) > 0)  # sum of the two points' codes
-    columns = x.T.contiguous()
-    z = torch.addmm(bias, x, dequantize(codes.to(torch.uint8), grid).T)
-    error = (activation(z) - target).square_().sum(0)
+    x, (groups, out, d) = samples.inputs, samples.weight.shape
+    (learned,) = soft.codes(h)
+    z = torch.baddbmm(
+        samples.bias[:, None], x, dequantize(learned, grid).view(groups, out, d).mT
+    )  # [groups, positions, out]
+    error = (activation(z) - target).square_().sum(1)
+    codes = learned.float().view(groups, out, d)
+    both = (2 * soft.low + (soft.step > 0)).view(groups, out, d)  # sum of the two points' codes
+    scale = grid.scale.view(groups, out)
+    columns = x.permute(2, 0, 1).unsqueeze(3).contiguous()  # [d, groups, positions, 1]
     for _ in range(SWEEPS):
         before = codes.clone()
         for j, column in enumerate(columns):
-            other = both[:, j] - codes[:, j]
-            moved = torch.addr(z, column, (other - codes[:, j]).mul_(grid.scale))
-            reached = activation(moved).sub_(target).square_().sum(0)
+            other = both[..., j] - codes[..., j]
+            change = (other - codes[..., j]).mul_(scale)
+            moved = torch.addcmul(z, column, change[:, None])
+            reached = activation(moved).sub_(target).square_().sum(1)
             better = reached < error
-            z = torch.where(better, moved, z)
+            z = torch.where(better[:, None], moved, z)
             error = torch.minimum(error, reached)
-            codes[:, j] = torch.where(better, other, codes[:, j])
+            codes[..., j] = torch.where(better, other, codes[..., j])
         if torch.equal(codes, before):
             break
-    return codes.to(torch.uint8)
+    return codes.flatten(0, 1).to(torch.uint8)
 
 
 def _learn(soft: SoftWeights, second: Tensor, cross: Tensor, schedule: Schedule) -> Tensor:
