@@ -84,8 +84,7 @@ def quantize_activated(
         samples: the layer's weight and bias b, inputs x and full-precision outputs y.
         activation: f, value by value.
         grid: of all groups' channels.
-        iterations: of Adam; each is followed by three more, since they see a window of the
-            positions only.
+        iterations: Adam takes `STEPS` times as many, each on a window of the positions.
         learning_rate: of Adam.
         generator: draws the windows.
 
