@@ -23,6 +23,7 @@ from ptq_privacy.ptq.rounding import Schedule, SoftWeights, descend
 WINDOW = 512  # positions a step: more cost time and gain nothing
 STEPS = 4  # through an activation, for each step without: they see less of the data
 TRIED_ON = 4096  # positions that decide about single weights at the end
+TRIED_AT_ONCE = 1 << 16  # outputs, on a CPU: they stay in its cache
 SWEEPS = 5
 
 
@@ -120,31 +121,63 @@ def _try_each(
     soft: SoftWeights,
     h: Tensor,
 ) -> Tensor:
-    """Give each weight its other grid point where that lowers its row's error, until none does."""
-    x, (groups, out, d) = samples.inputs, samples.weight.shape
+    """Give each weight its other grid point where that lowers its row's error, until none does.
+
+    Rows do not depend on one another: a CPU takes as many at a time as its cache holds.
+    """
+    x, shape = samples.inputs, samples.weight.shape
+    groups, out, _ = shape
     (learned,) = soft.codes(h)
-    z = torch.baddbmm(
-        samples.bias[:, None], x, dequantize(learned, grid).view(groups, out, d).mT
-    )  # [groups, positions, out]
-    error = (activation(z) - target).square_().sum(1)
-    codes = learned.float().view(groups, out, d)
-    both = (2 * soft.low + (soft.step > 0)).view(groups, out, d)  # sum of the two points' codes
-    scale = grid.scale.view(groups, out)
-    columns = x.permute(2, 0, 1).unsqueeze(3).contiguous()  # [d, groups, positions, 1]
-    for _ in range(SWEEPS):
-        before = codes.clone()
-        for j, column in enumerate(columns):
-            other = both[..., j] - codes[..., j]
-            change = (other - codes[..., j]).mul_(scale)
-            moved = torch.addcmul(z, column, change[:, None])
-            reached = activation(moved).sub_(target).square_().sum(1)
-            better = reached < error
-            z = torch.where(better[:, None], moved, z)
-            error = torch.minimum(error, reached)
-            codes[..., j] = torch.where(better, other, codes[..., j])
-        if torch.equal(codes, before):
-            break
+    weight = dequantize(learned, grid).view(shape)
+    codes = learned.float().view(shape)
+    other = (2 * soft.low + (soft.step > 0)).view(shape) - codes
+    changes = (other - codes) * grid.scale.view(groups, out, 1)
+    columns = x.permute(2, 0, 1).unsqueeze(2).contiguous()
+    rows = max(1, TRIED_AT_ONCE // x[..., 0].numel()) if x.device.type == "cpu" else out
+    for start in range(0, out, rows):
+        part = slice(start, start + rows)
+        z = torch.baddbmm(samples.bias[:, part, None], weight[:, part], x.mT)
+        wanted = target[..., part].mT.contiguous()
+        changed = _changed(z, wanted, columns, changes[:, part], activation)
+        codes[:, part] = torch.where(changed, other[:, part], codes[:, part])
     return codes.flatten(0, 1).to(torch.uint8)
+
+
+def _changed(
+    z: Tensor,
+    wanted: Tensor,
+    columns: Tensor,
+    changes: Tensor,
+    activation: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Which weights of some rows end at their other point, bool [groups, rows, d].
+
+    Args:
+        z: the rows' outputs before the activation, [groups, rows, positions]; changed in place.
+        wanted: what the outputs should be after it.
+        columns: the inputs, [d, groups, 1, positions].
+        changes: from each weight to its other point, [groups, rows, d].
+        activation: value by value.
+    """
+    changed = torch.zeros_like(changes, dtype=torch.bool)
+    error = torch.linalg.vector_norm(activation(z) - wanted, dim=2, keepdim=True)
+    moved = torch.empty_like(z)
+    for _ in range(SWEEPS):
+        steps = changes.permute(2, 0, 1).unsqueeze(3).contiguous()
+        taken = []
+        for column, step in zip(columns, steps, strict=True):
+            torch.addcmul(z, column, step, out=moved)
+            gap = activation(moved).sub_(wanted)
+            reached = torch.linalg.vector_norm(gap, dim=2, keepdim=True)
+            taken.append(reached < error)
+            z.addcmul_(column, step * taken[-1])
+            error = torch.minimum(error, reached)
+        turned = torch.cat(taken, 2)
+        if not turned.any():
+            break
+        changed ^= turned
+        changes = torch.where(turned, -changes, changes)
+    return changed
 
 
 def _learn(soft: SoftWeights, second: Tensor, cross: Tensor, schedule: Schedule) -> Tensor:
