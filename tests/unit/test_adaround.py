@@ -175,6 +175,23 @@ def test_groups_are_learned_as_layers_of_their_own_would_be():
     assert errors[0] == pytest.approx(errors[1], rel=0.02)
 
 
+def test_single_tries_lower_the_error_over_all_positions(monkeypatch):
+    """With many inputs they once learned the part of the positions that they were tried on."""
+    generator = torch.Generator().manual_seed(7)
+    mix = torch.randn(1600, 1600, generator=generator) * torch.logspace(0, -1.5, 1600)[:, None]
+    x = (torch.randn(8000, 1600, generator=generator) @ mix).relu()
+    x /= x.std()
+    weight = torch.randn(2, 1600, generator=generator) / 40
+    y = x @ weight.T
+    bias = -y.mean(0)
+    on = grid.search(weight, 3)
+    tried = through_relu(activated(weight, x, y + bias, bias, on), on, x, y + bias, bias)
+    monkeypatch.setattr(adaround, "ROUNDS", 0)
+    learned = through_relu(activated(weight, x, y + bias, bias, on), on, x, y + bias, bias)
+    assert (tried <= learned * (1 + 1e-5)).all()
+    assert tried.sum() < learned.sum()
+
+
 def test_windows_follow_the_seed_alone():
     weight, x, y, bias = activated_layer(8, 30, seed=3)
     on = grid.search(weight, 3)

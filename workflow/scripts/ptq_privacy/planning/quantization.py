@@ -22,10 +22,11 @@ ELEMENTWISE = (
 )
 SWEEPS = 8  # of coordinate descent until no code changes, typically
 POLISHES = 4  # of refit until codes and scales settle, typically
-TRIED = 8  # float operations of a position, of those that decide whether a weight moves
-STEP_KERNELS = {"column": 6, "tried": 10, "elimination": 24, "learning": 30, "module": 4}
-"""Small operations in a column of descent, one of weights that are tried, an elimination, a step of
-learning, a module's step."""
+ROUNDS = 4  # of trying single weights until none is taken, typically
+TRIED = 8  # float operations a position that such a trial takes
+STEP_KERNELS = {"column": 6, "tried": 8, "elimination": 24, "learning": 30, "module": 4}
+"""Small operations in a column of descent, a trial of a weight in each row, an elimination, a step
+of learning, a module's step."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def work(
         return total + _minibatches(network, own["iterations"], own["batch"])
     if own["solver"] == "moments":
         layerwise = methods["adaround"]["iterations"]
-        total += _sum(_adaround(layer, layerwise) for layer in network.layers)
+        total += _sum(_adaround(layer, layerwise, images, device) for layer in network.layers)
     if method == "brecq" or own["solver"] == "reference":
         total += _minibatches(network, own["iterations"], own["batch"])
     return total
@@ -91,10 +92,11 @@ def _moments(layer: Layer, images: int) -> Work:
     return Work(single=2.0 * layer.groups * positions * layer.d * (layer.d + layer.out), kernels=40)
 
 
-def _adaround(layer: Layer, iterations: int) -> Work:
+def _adaround(layer: Layer, iterations: int, images: int, device: str) -> Work:
     """One product and the chain rule an iteration; then descent from two starts.
 
-    Through an activation: two products with a window of positions, then every weight tried.
+    Through an activation: two products with a window of positions; then rounds of one product with
+    all of them, and of trials.
     """
     if layer.activated:
         weights, steps = layer.groups * layer.out * layer.d, adaround.STEPS * iterations
@@ -102,9 +104,12 @@ def _adaround(layer: Layer, iterations: int) -> Work:
             single=steps * weights * (4.0 * adaround.WINDOW + ELEMENTWISE),
             kernels=steps * STEP_KERNELS["learning"],
         )
+        positions = min(POSITIONS, images * layer.positions)
+        rows = adaround.rows_at_once(layer.out, layer.groups * positions, device)
+        trials = ROUNDS * min(layer.d, adaround.TRIES)
         tried = Work(
-            single=adaround.SWEEPS * TRIED * weights * float(adaround.TRIED_ON),
-            kernels=adaround.SWEEPS * layer.d * STEP_KERNELS["tried"],
+            single=positions * (2.0 * (ROUNDS + 2) * weights + trials * TRIED * weights / layer.d),
+            kernels=trials * -(-layer.out // rows) * STEP_KERNELS["tried"],
         )
         return learned + tried
     product = 2.0 * layer.groups * layer.out * layer.d**2

@@ -10,7 +10,6 @@ have, and less alike. Both ways end with a descent that tries weight after weigh
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -22,9 +21,9 @@ from ptq_privacy.ptq.rounding import Schedule, SoftWeights, descend
 
 WINDOW = 512  # positions a step: more cost time and gain nothing
 STEPS = 4  # through an activation, for each step without: they see less of the data
-TRIED_ON = 4096  # positions that decide about single weights at the end
+ROUNDS = 8  # of trying single weights at the end
+TRIES = 64  # of a row's weights a round: hardly any other would be taken
 TRIED_AT_ONCE = 1 << 16  # outputs, on a CPU: they stay in its cache
-SWEEPS = 5
 
 
 def quantize_rows(
@@ -109,75 +108,114 @@ def quantize_activated(
     soft = SoftWeights.between([samples.weight.flatten(0, 1)], [grid])
     schedule = Schedule(STEPS * iterations, learning_rate, batch=1)
     h = descend(gradients, soft, soft.fraction, len(windows), schedule, generator)
-    few = replace(samples, inputs=x[:, :TRIED_ON])
-    return _try_each(few, target[:, :TRIED_ON], activation, grid, soft, h)
+    (codes,) = soft.codes(h)
+    both = (2 * soft.low + (soft.step > 0)).view_as(codes)  # sum of the two points' codes
+    other = (both - codes).to(torch.uint8)
+    begun, changed = (dequantize(c, grid).view_as(samples.weight) for c in (codes, other))
+    z = torch.baddbmm(samples.bias[..., None], begun, x.mT)
+    turned = _turned(z, target.mT.contiguous(), x, changed - begun, activation)
+    return torch.where(turned.view_as(codes), other, codes)
 
 
-def _try_each(
-    samples: Samples,
-    target: Tensor,
-    activation: Callable[[Tensor], Tensor],
-    grid: Grid,
-    soft: SoftWeights,
-    h: Tensor,
-) -> Tensor:
-    """Give each weight its other grid point where that lowers its row's error, until none does.
-
-    Rows do not depend on one another: a CPU takes as many at a time as its cache holds.
-    """
-    x, shape = samples.inputs, samples.weight.shape
-    groups, out, _ = shape
-    (learned,) = soft.codes(h)
-    weight = dequantize(learned, grid).view(shape)
-    codes = learned.float().view(shape)
-    other = (2 * soft.low + (soft.step > 0)).view(shape) - codes
-    changes = (other - codes) * grid.scale.view(groups, out, 1)
-    columns = x.permute(2, 0, 1).unsqueeze(2).contiguous()
-    rows = max(1, TRIED_AT_ONCE // x[..., 0].numel()) if x.device.type == "cpu" else out
-    for start in range(0, out, rows):
-        part = slice(start, start + rows)
-        z = torch.baddbmm(samples.bias[:, part, None], weight[:, part], x.mT)
-        wanted = target[..., part].mT.contiguous()
-        changed = _changed(z, wanted, columns, changes[:, part], activation)
-        codes[:, part] = torch.where(changed, other[:, part], codes[:, part])
-    return codes.flatten(0, 1).to(torch.uint8)
-
-
-def _changed(
+def _turned(
     z: Tensor,
-    wanted: Tensor,
-    columns: Tensor,
-    changes: Tensor,
+    target: Tensor,
+    x: Tensor,
+    change: Tensor,
     activation: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Which weights of some rows end at their other point, bool [groups, rows, d].
+    """Which weights to give their other grid point, so that their rows' errors fall.
+
+    A round ranks a row's weights by what changing each is expected to do to the row's error, to
+    second order; the most promising ones are tried in turn, and what lowers the true error is kept.
+
+    Args:
+        z: outputs before the activation, [groups, out, positions]; changed in place.
+        target: what they should be after it.
+        x: inputs, [groups, positions, d].
+        change: from each weight to its other grid point, [groups, out, d].
+        activation: value by value.
+
+    Returns:
+        bool [groups, out, d].
+    """
+    _, out, d = change.shape
+    columns = x.mT.contiguous()
+    rows = rows_at_once(out, x[..., 0].numel(), x.device.type)
+    parts = [slice(start, start + rows) for start in range(0, out, rows)]
+    slope = _gap_and_slope(z, target, activation)[1].square_()
+    curvature = torch.zeros_like(change)
+    for at in range(0, x.shape[1], WINDOW):
+        window = slice(at, at + WINDOW)
+        curvature.baddbmm_(slope[..., window], x[:, window].square())
+    turned = torch.zeros_like(change, dtype=torch.bool)
+    for _ in range(ROUNDS):
+        gap, slope = _gap_and_slope(z, target, activation)
+        expected = (gap.mul_(slope) @ x).mul_(change).mul_(2).addcmul_(curvature, change.square())
+        promising = expected.topk(min(d, TRIES), largest=False).indices
+        now = torch.zeros_like(turned)
+        for part in parts:
+            steps = change[:, part].gather(2, promising[:, part])
+            taken = _taken(
+                z[:, part], target[:, part], columns, promising[:, part], steps, activation
+            )
+            now[:, part].scatter_(2, promising[:, part], taken)
+        if not now.any():
+            break
+        turned ^= now
+        change = torch.where(now, -change, change)
+    return turned
+
+
+def rows_at_once(out: int, positions: int, device: str) -> int:
+    """How many of `out` rows try weights side by side, by device type; positions of all groups."""
+    return out if device != "cpu" else min(out, max(1, TRIED_AT_ONCE // positions))
+
+
+def _gap_and_slope(
+    z: Tensor, target: Tensor, activation: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """f(z) - target, and f's derivative at z."""
+    with torch.enable_grad():
+        z = z.detach().requires_grad_()
+        reached = activation(z)
+        (slope,) = torch.autograd.grad(reached, z, torch.ones_like(reached))
+    return reached.detach() - target, slope
+
+
+def _taken(
+    z: Tensor,
+    target: Tensor,
+    columns: Tensor,
+    tried: Tensor,
+    steps: Tensor,
+    activation: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Change weight after weight of some rows, wherever that lowers the row's error.
 
     Args:
         z: the rows' outputs before the activation, [groups, rows, positions]; changed in place.
-        wanted: what the outputs should be after it.
-        columns: the inputs, [d, groups, 1, positions].
-        changes: from each weight to its other point, [groups, rows, d].
+        target: what they should be after it.
+        columns: inputs, [groups, d, positions].
+        tried: which weights, [groups, rows, tries].
+        steps: and by how much.
         activation: value by value.
+
+    Returns:
+        Whether each was changed, bool [groups, rows, tries].
     """
-    changed = torch.zeros_like(changes, dtype=torch.bool)
-    error = torch.linalg.vector_norm(activation(z) - wanted, dim=2, keepdim=True)
+    group = torch.arange(len(z), device=z.device)[:, None]
+    error = torch.linalg.vector_norm(activation(z) - target, dim=2, keepdim=True)
     moved = torch.empty_like(z)
-    for _ in range(SWEEPS):
-        steps = changes.permute(2, 0, 1).unsqueeze(3).contiguous()
-        taken = []
-        for column, step in zip(columns, steps, strict=True):
-            torch.addcmul(z, column, step, out=moved)
-            gap = activation(moved).sub_(wanted)
-            reached = torch.linalg.vector_norm(gap, dim=2, keepdim=True)
-            taken.append(reached < error)
-            z.addcmul_(column, step * taken[-1])
-            error = torch.minimum(error, reached)
-        turned = torch.cat(taken, 2)
-        if not turned.any():
-            break
-        changed ^= turned
-        changes = torch.where(turned, -changes, changes)
-    return changed
+    taken = []
+    for j, step in zip(tried.unbind(2), steps.split(1, 2), strict=True):
+        column = columns[group, j]
+        torch.addcmul(z, column, step, out=moved)
+        reached = torch.linalg.vector_norm(activation(moved).sub_(target), dim=2, keepdim=True)
+        taken.append(reached < error)
+        z.addcmul_(column, step * taken[-1])
+        error = torch.minimum(error, reached)
+    return torch.cat(taken, 2)
 
 
 def _learn(soft: SoftWeights, second: Tensor, cross: Tensor, schedule: Schedule) -> Tensor:

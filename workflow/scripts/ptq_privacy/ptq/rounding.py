@@ -16,6 +16,7 @@ from torch import Tensor
 from ptq_privacy.ptq.grid import Grid
 
 GAMMA, ZETA = -0.1, 1.1  # the sigmoid's stretch, so that h reaches 0 and 1 at finite V
+PIECE = 1 << 15  # weights at a time on a CPU: the many operations on each stay in its cache
 
 
 @dataclass(frozen=True)
@@ -188,13 +189,19 @@ def descend(
     what automatic differentiation would.
     """
     v = inverse_rectified_sigmoid(start)
-    adam = Adam.of(v)
+    size = PIECE if v.device.type == "cpu" else len(v)
+    pieces = v.split(size)
+    adams = [Adam.of(piece) for piece in pieces]
     for iteration in range(schedule.iterations):
         batch = torch.randperm(samples, generator=generator)[: schedule.batch].to(v.device)
-        parts = gradients(soft.at(rectified_sigmoid(v)), batch)
-        flat = torch.cat([part.flatten() for part in parts])
-        gradient = chain(flat, v, soft.step, schedule.penalty, schedule.beta_at(iteration))
-        adam.step(v, gradient, schedule.learning_rate)
+        h = torch.cat([rectified_sigmoid(piece) for piece in pieces])
+        flat = torch.cat([part.flatten() for part in gradients(soft.at(h), batch)])
+        beta = schedule.beta_at(iteration)
+        for piece, gradient, step, adam in zip(
+            pieces, flat.split(size), soft.step.split(size), adams, strict=True
+        ):
+            gradient = chain(gradient, piece, step, schedule.penalty, beta)
+            adam.step(piece, gradient, schedule.learning_rate)
     return rectified_sigmoid(v)
 
 
