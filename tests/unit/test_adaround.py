@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ptq_privacy.ptq import adaround, descent, grid
+from ptq_privacy.ptq import adaround, descent, grid, rounding
 from ptq_privacy.ptq.calibration import Samples
 from ptq_privacy.ptq.grid import Grid
 from ptq_privacy.ptq.rounding import Schedule, SoftWeights, learn
@@ -190,6 +190,15 @@ def test_single_tries_lower_the_error_over_all_positions(monkeypatch):
     learned = through_relu(activated(weight, x, y + bias, bias, on), on, x, y + bias, bias)
     assert (tried <= learned * (1 + 1e-5)).all()
     assert tried.sum() < learned.sum()
+
+
+def test_how_much_goes_at_a_time_changes_no_code(monkeypatch):
+    weight, x, y, bias = activated_layer(6, 20, seed=9)
+    on = grid.search(weight, 3)
+    whole = activated(weight, x, y, bias, on)
+    monkeypatch.setattr(adaround, "TRIED_AT_ONCE", 4001)  # two rows of 2,000 positions
+    monkeypatch.setattr(rounding, "PIECE", 7)
+    assert torch.equal(activated(weight, x, y, bias, on), whole)
 
 
 def test_windows_follow_the_seed_alone():

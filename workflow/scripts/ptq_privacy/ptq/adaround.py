@@ -4,7 +4,7 @@ The loss is the layer's own output error on the quantized network's inputs. Wher
 function follows, it is a quadratic known from second moments (see descent.py), so a step takes the
 exact gradient over all calibration data for the price of one matrix product. Through an activation
 a step takes some hundred positions, drawn from all images: far fewer than minibatches of images
-have, and less alike. Both ways end with a descent that tries weight after weight.
+have, and less alike. Both ways end by trying single weights.
 """
 
 from __future__ import annotations
@@ -100,10 +100,8 @@ def quantize_activated(
     def gradients(weights: list[Tensor], drawn: Tensor) -> list[Tensor]:
         x, target = windows[int(drawn)]
         z = torch.baddbmm(bias, x, weights[0].view_as(samples.weight).mT)
-        with torch.enable_grad():
-            reached = activation(z.requires_grad_())
-            (slope,) = torch.autograd.grad(reached, z, reached.detach() - target)
-        return [slope.mT @ x * (2 / x.shape[1])]
+        gap, slope = _gap_and_slope(z, target, activation)
+        return [gap.mul_(slope).mT @ x * (2 / x.shape[1])]
 
     soft = SoftWeights.between([samples.weight.flatten(0, 1)], [grid])
     schedule = Schedule(STEPS * iterations, learning_rate, batch=1)
