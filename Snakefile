@@ -1,6 +1,6 @@
 """How much of its training data does a post-training-quantized model give away?
 
-Data set -> paired train/test memberships -> models -> quantized models -> logits -> attack scores
+Data set -> paired train/test memberships -> models -> compressed models -> answers -> attack scores
 -> summary tables and figures. `snakemake --cores 2` runs the study in config/config.yaml, another
 one with `--configfile config/NAME.yaml`.
 """
@@ -15,29 +15,19 @@ if "study" not in config:
     configfile: "config/config.yaml"
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/study.smk"
+include: "workflow/rules/paths.smk"
 include: "workflow/rules/restart.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
-include: "workflow/rules/quantize.smk"
+include: "workflow/rules/compress.smk"
+include: "workflow/rules/query.smk"
 include: "workflow/rules/attack.smk"
 include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
 
-
-# Paths are written out: with a storage provider, another rule's output cannot be expanded.
-STATISTICS = [
-    *of_each_network("<results>/{dataset}/{arch}/comparisons.parquet"),
-    *of_each_network(
-        "<results>/{dataset}/{arch}/exposure-{kind}{adversary}.parquet",
-        kind=["", "summary-"],
-        adversary=STUDY.adversaries,
-    ),
-    *CALIBRATION,
-    *THRESHOLDS,
-]
 
 FIGURES = ["tradeoff", "storage", "sweep", "exposure", "exposed"]
 if {"transfer", "adaptive"} <= set(STUDY.adversaries):
@@ -49,28 +39,29 @@ rule all:
     input:
         tables=[*rules.summarize.output, *rules.conclude.output],
         figures=[
-            *of_each_network(
-                "<results>/figures/roc-{dataset}-{arch}-{adversary}.{kind}",
-                adversary=STUDY.adversaries,
-                kind=["svg", "png"],
-            ),
-            *of_each_network(
-                "<results>/figures/{figure}-{dataset}-{arch}.{kind}",
-                figure=FIGURES,
-                kind=["svg", "png"],
-            ),
+            path
+            for format in ["svg", "png"]
+            for path in [
+                *of_each_network(roc(format), adversary=STUDY.adversaries),
+                *(
+                    path
+                    for name in FIGURES
+                    for path in of_each_network(figure(name, format))
+                ),
+            ]
         ],
-        statistics=STATISTICS,
-        members=expand("<results>/{dataset}/membership.parquet", dataset=STUDY.datasets),
+        statistics=[
+            *of_each_network(COMPARISONS),
+            *of_each_network(EXPOSURE, adversary=STUDY.adversaries),
+            *of_each_network(EXPOSURE_SUMMARY, adversary=STUDY.adversaries),
+            *CALIBRATIONS,
+            *ALL_THRESHOLDS,
+        ],
+        members=expand(MEMBERSHIP, dataset=STUDY.datasets),
 
 
 rule train:
     input:
-        expand(
-            "<results>/{dataset}/{arch}/full/shard-{shard}.safetensors",
-            dataset=STUDY.datasets,
-            arch=STUDY.architectures,
-            shard=STUDY.pool.shards,
-        ),
+        of_each_network(TRAINED, shard=STUDY.pool.shards),
     message:
         "Every model of the study is trained."

@@ -21,8 +21,9 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
-from ptq_privacy.attacks import leakage, lira
-from ptq_privacy.attacks.scores import Scores
+from ptq_privacy.attacks import lira
+from ptq_privacy.files.scores import Scores
+from ptq_privacy.measures import leakage
 
 
 def main() -> None:

@@ -28,12 +28,13 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
-from ptq_privacy.experiment import METHODS, Precision
-from ptq_privacy.models.architectures import build
-from ptq_privacy.ptq import adaround, grid, obc, quantize, refit
-from ptq_privacy.ptq.batchnorm import reestimate
-from ptq_privacy.ptq.grid import Grid
-from ptq_privacy.ptq.settings import AdaRound, Brecq, Settings
+from ptq_privacy.compression.settings import AdaRound, Brecq, Settings
+from ptq_privacy.networks.architectures import build
+
+from ptq_privacy.compression import adaround, grid, obc, quantize, refit
+from ptq_privacy.compression.grid import Grid
+from ptq_privacy.graph.folding import reestimate
+from ptq_privacy.study.experiment import METHODS, Variant
 
 SIZES = (27, 144, 288, 576)
 NETWORKS = ("resnet8",)
@@ -139,16 +140,16 @@ def network(name: str, count: int) -> None:
     logits = model(images)
     print(f"\n{name}, 1.58 bits, {count} images of 32 x 32: seconds, error%, published solver")
     for method in METHODS:
-        precision = Precision(method, 1.58)
-        spent, (result, _) = fastest(partial(quantize, model, images, precision, 0), 1)
+        variant = Variant(method, 1.58)
+        spent, (result, _) = fastest(partial(quantize, model, images, variant, 0), 1)
         gap = (result(images) - logits).square().sum() / (logits - logits.mean(0)).square().sum()
         published = ""
         if method in ("adaround", "brecq"):
-            published = f"{published_seconds(model, images, precision):9.0f} s (extrapolated)"
+            published = f"{published_seconds(model, images, variant):9.0f} s (extrapolated)"
         print(f"{method:10} {spent:9.2f} {100 * float(gap):7.1f} {published}", flush=True)
 
 
-def published_seconds(model: torch.nn.Module, images: Tensor, precision: Precision) -> float:
+def published_seconds(model: torch.nn.Module, images: Tensor, variant: Variant) -> float:
     """What the published minibatch procedure would take, from two short runs' difference."""
     few, more = 10, 30
     times = []
@@ -157,7 +158,7 @@ def published_seconds(model: torch.nn.Module, images: Tensor, precision: Precisi
             adaround=AdaRound("reference", iterations),
             brecq=Brecq("reference", iterations, batch=32),
         )
-        run = fastest(partial(quantize, model, images, precision, 0, settings), 1)
+        run = fastest(partial(quantize, model, images, variant, 0, settings), 1)
         times.append(run[0])
     return (times[1] - times[0]) / (more - few) * PUBLISHED_ITERATIONS
 

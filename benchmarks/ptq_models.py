@@ -23,14 +23,17 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
+from ptq_privacy.compression.settings import AdaRound, Brecq, Settings
+
+from ptq_privacy.answers import inference
+from ptq_privacy.compression import quantize
 from ptq_privacy.data import sources
-from ptq_privacy.experiment import METHODS, Precision
-from ptq_privacy.models import architectures, inference, training
-from ptq_privacy.ptq import quantize
-from ptq_privacy.ptq.batchnorm import fold
-from ptq_privacy.ptq.blocks import find_blocks
-from ptq_privacy.ptq.calibration import Walk
-from ptq_privacy.ptq.settings import AdaRound, Brecq, Settings
+from ptq_privacy.graph.blocks import find_blocks
+from ptq_privacy.graph.folding import fold
+from ptq_privacy.graph.walk import Walk
+from ptq_privacy.networks import architectures
+from ptq_privacy.study.experiment import METHODS, Variant
+from ptq_privacy.training import sgd as training
 
 PUBLISHED_RATE = 1e-3  # both papers' learning rate
 
@@ -112,7 +115,7 @@ def run(
 ) -> tuple[Tensor, float, nn.Module]:
     """Which test images the quantized network gets right, processor seconds, and the network."""
     start = time.process_time()
-    quantized, _ = quantize(network, images, Precision(method, bits), 0, settings)
+    quantized, _ = quantize(network, images, Variant(method, bits), 0, settings)
     seconds = time.process_time() - start
     return data.right(quantized), seconds, quantized
 

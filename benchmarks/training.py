@@ -31,9 +31,11 @@ from torchvision import transforms
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
+from ptq_privacy.answers import inference
 from ptq_privacy.data.sources import prepare
-from ptq_privacy.models import architectures, inference, training
-from ptq_privacy.models.training import Recipe
+from ptq_privacy.networks import architectures
+from ptq_privacy.training import sgd as training
+from ptq_privacy.training.sgd import Recipe
 
 WORKERS = 4
 

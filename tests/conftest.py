@@ -27,7 +27,7 @@ TINY = {
     "study": "tiny",
     "seed": 3,
     "datasets": {"digits": {"source": "digits", "audit_samples": 240}},
-    "architectures": ["resnet6"],
+    "networks": ["resnet6"],
     "pool": {"shadow_models": 4, "targets": 2, "models_per_job": 3},
     "training": {
         "epochs": 8,
@@ -37,7 +37,7 @@ TINY = {
         "crop_padding": 1,
         "autocast": False,
     },
-    "quantization": {
+    "compression": {
         "methods": ["brecq"],
         "bits": [1.58],
         "decoupled": [{"bits": 1.58, "head_bits": 8}],

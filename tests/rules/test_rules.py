@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from ptq_privacy.attacks.confidence import phi
 from safetensors import safe_open
 from sklearn.datasets import load_digits
 
-from ptq_privacy.attacks.confidence import phi
 from tests.conftest import TINY
 
 NETWORK = "digits/resnet6"
@@ -76,9 +76,9 @@ def test_train_models(study, finished):
     assert same_bytes(study, finished, f"{NETWORK}/full/shard-000.safetensors")
 
 
-@pytest.mark.parametrize("precision", ["brecq-w1.58", "brecq-w1.58-head8"])
-def test_quantize_models(study, finished, precision):
-    path = rerun(study, "quantize_models", f"{NETWORK}/{precision}/shard-001.safetensors")
+@pytest.mark.parametrize("variant", ["brecq-w1.58", "brecq-w1.58-head8"])
+def test_compress_models(study, finished, variant):
+    path = rerun(study, "compress_models", f"{NETWORK}/{variant}/shard-001.safetensors")
     with safe_open(path, "np") as file:
         levels = {
             name.removesuffix(".weight.layout")[5:]: int(file.get_tensor(name)[0])
@@ -86,9 +86,9 @@ def test_quantize_models(study, finished, precision):
             if name.endswith(".layout")
         }
         assert file.get_tensor("0003/conv1.weight.codes").shape == (8, 2)  # 9 codes, 5 a byte
-    assert levels.pop("fc") == (256 if "head8" in precision else 3)
+    assert levels.pop("fc") == (256 if "head8" in variant else 3)
     assert set(levels.values()) == {3}
-    assert same_bytes(study, finished, f"{NETWORK}/{precision}/shard-001.safetensors")
+    assert same_bytes(study, finished, f"{NETWORK}/{variant}/shard-001.safetensors")
 
 
 def test_query_logits(study, finished):
@@ -144,10 +144,10 @@ def test_measure_leakage(study, finished):
     assert row["auc_low"] == low
 
 
-def test_compare_precisions(study, finished):
-    path = rerun(study, "compare_precisions", f"{NETWORK}/comparisons.parquet")
+def test_compare_variants(study, finished):
+    path = rerun(study, "compare_variants", f"{NETWORK}/comparisons.parquet")
     table = pd.read_parquet(path)
-    # two precisions, by seven attacks and six metrics
+    # two variants, by seven attacks and six metrics
     assert table["kind"].value_counts().to_dict() == {
         "against_full": 2 * 2 * 42,
         "adaptive_minus_transfer": 2 * 42,
@@ -160,7 +160,7 @@ def test_compare_precisions(study, finished):
     full, ternary = (own.loc["rmia_online", "auc_mean"] for own in leakage.values())
     row = table.query(
         "kind == 'against_full' and attack == 'rmia_online' and metric == 'auc' "
-        "and precision == 'brecq-w1.58' and adversary == 'adaptive'"
+        "and variant == 'brecq-w1.58' and adversary == 'adaptive'"
     )
     assert row["estimate"].tolist() == [ternary - full]
     assert same_bytes(study, finished, f"{NETWORK}/comparisons.parquet")
@@ -172,7 +172,7 @@ def test_compare_calibration(study, finished):
     assert len(table) == 2 * 2 * 3
     assert (table["calibration_samples"] == 64).all()
     # 64 of each target's 120 members calibrate; together they have the AUC of all members.
-    auc = table.query("metric == 'auc' and precision == 'brecq-w1.58' and adversary == 'adaptive'")
+    auc = table.query("metric == 'auc' and variant == 'brecq-w1.58' and adversary == 'adaptive'")
     leakage = pd.read_parquet(study.results / f"{TERNARY}/leakage-adaptive.parquet")
     expected = leakage.set_index("attack").loc["lira_online", "auc_mean"]
     both = (64 * auc["calibration"] + 56 * auc["other"]) / 120
@@ -188,7 +188,7 @@ def test_measure_exposure(study, finished):
         f"{NETWORK}/exposure-summary-adaptive.parquet",
     )
     table = pd.read_parquet(path)
-    assert table["precision"].value_counts().to_dict() == {
+    assert table["variant"].value_counts().to_dict() == {
         "full": 240,
         "brecq-w1.58": 240,
         "brecq-w1.58-head8": 240,
@@ -196,10 +196,10 @@ def test_measure_exposure(study, finished):
     assert (table[["targets_in", "targets_out"]] == 1).all(axis=None)
     leakage = pd.read_parquet(study.results / f"{TERNARY}/leakage-adaptive.parquet")
     expected = leakage.set_index("attack").loc["lira_online", "tpr_at_fpr_0.01_mean"]
-    own = table[table["precision"] == "brecq-w1.58"]
+    own = table[table["variant"] == "brecq-w1.58"]
     assert own["caught_0.01"].mean() == pytest.approx(expected, abs=1e-12)
     summary = pd.read_parquet(study.results / f"{NETWORK}/exposure-summary-adaptive.parquet")
-    summary = summary.set_index(["fpr", "statistic", "precision", "group"])["estimate"]
+    summary = summary.set_index(["fpr", "statistic", "variant", "group"])["estimate"]
     exposed = own["caught_0.01"].mean() - own["false_0.01"].mean()
     assert summary[0.01, "exposure", "brecq-w1.58", "all"] == pytest.approx(exposed, abs=1e-6)
     assert same_bytes(study, finished, f"{NETWORK}/exposure-adaptive.parquet")
@@ -209,7 +209,7 @@ def test_calibrate_thresholds(study, finished):
     path = rerun(study, "calibrate_thresholds", f"{NETWORK}/thresholds.parquet")
     table = pd.read_parquet(path)
     assert len(table) == (1 + 2 * 2) * 7 * 2
-    table = table.query("precision == 'brecq-w1.58' and adversary == 'transfer'")
+    table = table.query("variant == 'brecq-w1.58' and adversary == 'transfer'")
     row = table.query("attack == 'global_threshold' and fpr_limit == 0.01").iloc[0]
     # phi of the four shadow models' non-members at full precision, the 1 % highest left out
     shards = [f"{NETWORK}/full/logits-{shard:03d}.parquet" for shard in range(2)]
@@ -236,9 +236,9 @@ def test_summarize(study, finished):
     table = pd.read_parquet(path)
     # full once, two recipes for two adversaries, seven attacks each
     assert len(table) == (1 + 2 * 2) * 7
-    full = table[table["precision"] == "full"]
+    full = table[table["variant"] == "full"]
     assert (full["auc_change"] == 0).all()
-    ternary = table[table["precision"] == "brecq-w1.58"].iloc[0]
+    ternary = table[table["variant"] == "brecq-w1.58"].iloc[0]
     assert ternary["bits"] == 1.58
     assert 1.6 < ternary["bits_per_weight"] < 4
     text = (study.results / "tables/summary.md").read_text()

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ptq_privacy.ptq import adaround, descent, grid, rounding
-from ptq_privacy.ptq.calibration import Samples
-from ptq_privacy.ptq.grid import Grid
-from ptq_privacy.ptq.rounding import Schedule, SoftWeights, learn
+from ptq_privacy.compression import adaround, descent, grid, rounding
+from ptq_privacy.compression.grid import Grid
+from ptq_privacy.compression.rounding import Schedule, SoftWeights, learn
+from ptq_privacy.graph.walk import Samples
 
 ORACLE = Path(__file__).parents[1] / "data" / "ada_fc.npz"
 

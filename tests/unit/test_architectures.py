@@ -6,8 +6,8 @@ import torchvision
 import yaml
 from torch import nn
 
-from ptq_privacy.models import architectures
-from ptq_privacy.ptq.batchnorm import fold
+from ptq_privacy.graph.folding import fold
+from ptq_privacy.networks import architectures
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 SMALL = list(architectures.SMALL_RESNETS)

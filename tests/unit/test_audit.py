@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from ptq_privacy.data import dataset, membership
-from ptq_privacy.data.calibration import calibration_set
+from ptq_privacy.data import audit, dataset, membership
+from ptq_privacy.data.calibration_set import calibration_set
 from ptq_privacy.data.sources import prepare
-from ptq_privacy.stages import audit
 
 CPU = torch.device("cpu")
 SAMPLES = 60

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models import DenseNet
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
-from ptq_privacy.ptq.batchnorm import fold, reestimate
+from ptq_privacy.graph.folding import fold, reestimate
 
 
 def random_statistics(network: nn.Module) -> nn.Module:

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import densenet121, resnet18, resnet50
 
-from ptq_privacy.ptq.batchnorm import fold
-from ptq_privacy.ptq.blocks import activation_of, find_blocks
-from ptq_privacy.ptq.calibration import Walk
-from ptq_privacy.ptq.graph import evaluation_copy
+from ptq_privacy.graph.blocks import activation_of, find_blocks
+from ptq_privacy.graph.folding import fold
+from ptq_privacy.graph.trace import evaluation_copy
+from ptq_privacy.graph.walk import Walk
 from tests.unit.networks import Network
 
 

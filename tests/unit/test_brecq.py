@@ -5,13 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ptq_privacy.ptq import brecq
-from ptq_privacy.ptq.blocks import find_blocks
-from ptq_privacy.ptq.brecq import fisher_diagonals
-from ptq_privacy.ptq.calibration import Walk, set_weight
-from ptq_privacy.ptq.graph import evaluation_copy
-from ptq_privacy.ptq.grid import QuantizedWeight, nearest, search
-from ptq_privacy.ptq.rounding import Schedule
+from ptq_privacy.compression import brecq
+from ptq_privacy.compression.brecq import fisher_diagonals
+from ptq_privacy.compression.grid import QuantizedWeight, nearest, search
+from ptq_privacy.compression.rounding import Schedule
+from ptq_privacy.graph.blocks import find_blocks
+from ptq_privacy.graph.trace import evaluation_copy
+from ptq_privacy.graph.walk import Walk, set_weight
 from tests.unit.networks import Network
 
 SHORT = Schedule(iterations=60, learning_rate=0.1, batch=16)

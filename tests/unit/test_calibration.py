@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ptq_privacy.ptq.calibration import Walk, _unravel
-from ptq_privacy.ptq.graph import trace
+from ptq_privacy.graph.trace import trace
+from ptq_privacy.graph.walk import Walk, _unravel
 
 LAYERS = {
     "plain": nn.Conv2d(4, 6, 3),

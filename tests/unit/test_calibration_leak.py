@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from ptq_privacy.attacks import calibration, metrics, resampling
-from ptq_privacy.data.calibration import calibration_set
+from ptq_privacy.attacks import metrics
+from ptq_privacy.data.calibration_set import calibration_set
+from ptq_privacy.measures import calibration_leak as calibration
+from ptq_privacy.measures import intervals as resampling
 
 
 def study(extra=0.0, targets=6, samples=400, chosen=60, seed=0, ties=False):

@@ -8,8 +8,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ptq_privacy.models import checkpoints
-from ptq_privacy.models.checkpoints import (
+from ptq_privacy.files import checkpoints
+from ptq_privacy.files.checkpoints import (
     DIGEST_KEY,
     METADATA_KEY,
     Identity,
@@ -71,11 +71,11 @@ def test_figures_and_identity_survive(shard):
     metadata = checkpoints.read_metadata(shard)
     with safe_open(shard, "np") as file:
         assert file.metadata()["origin"] == "c0de"
-    assert {name: metadata[name] for name in ("study", "dataset", "architecture", "precision")} == {
+    assert {name: metadata[name] for name in ("study", "dataset", "architecture", "variant")} == {
         "study": "small",
         "dataset": "digits",
         "architecture": "resnet6",
-        "precision": "obc-w2",
+        "variant": "obc-w2",
     }
 
 
@@ -110,7 +110,7 @@ def test_model_numbers_do_not_run_into_each_other(tmp_path):
         ("study", "large"),
         ("dataset", "cifar-10"),
         ("architecture", "resnet8"),
-        ("precision", "full"),
+        ("variant", "full"),
         ("models", (0, 1)),
         ("models", (2,)),
         ("models", (3, 2)),
@@ -123,7 +123,7 @@ def test_a_file_that_is_not_what_was_asked_for_is_refused(shard, field, value):
 
 
 def test_every_field_of_the_identity_is_looked_at():
-    assert set(asdict(IDENTITY)) == {"study", "dataset", "architecture", "precision", "models"}
+    assert set(asdict(IDENTITY)) == {"study", "dataset", "architecture", "variant", "models"}
 
 
 @pytest.mark.parametrize("kept", [0, 4, 8, 200, -1])

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from ptq_privacy.attacks import comparisons, leakage, resampling
-from ptq_privacy.attacks.comparisons import Measured
-from ptq_privacy.attacks.scores import Scores
+from ptq_privacy.files.scores import Scores
+from ptq_privacy.measures import comparisons, leakage
+from ptq_privacy.measures import intervals as resampling
+from ptq_privacy.measures.comparisons import Measured
 
 SEED, REPLICATES = 4, 60
 
 
 def measured(shift, samples=240, targets=6, noise=0):
-    """The same targets at a precision that leaks by `shift`."""
+    """The same targets at a variant that leaks by `shift`."""
     generator = np.random.default_rng(0)
     member = generator.random((targets, samples)) < 0.5
     own = generator.normal(size=member.shape)
@@ -36,7 +37,7 @@ def cells():
 @pytest.fixture(scope="module")
 def table(cells):
     table = comparisons.compare(cells)
-    return table.set_index(["kind", "precision", "adversary", "metric"])
+    return table.set_index(["kind", "variant", "adversary", "metric"])
 
 
 def mean(cells, cell):
@@ -122,7 +123,7 @@ def test_the_p_value_counts_the_rarer_side(differences, expected):
 
 
 def test_p_values_under_no_difference_are_not_too_small():
-    """Two precisions equally leaky but for noise: p below 0.1 in about a tenth of studies."""
+    """Two variants equally leaky but for noise: p below 0.1 in about a tenth of studies."""
     small, studies = 0, 60
     for seed in range(studies):
         generator = np.random.default_rng(seed)

@@ -16,15 +16,15 @@ NAN = float("nan")
 
 
 def compared(kind, adversary, rows, attack=ATTACK, metric=TPR, supported=True):
-    """Rows (precision, estimate, low, high) of a table of comparisons."""
-    table = pd.DataFrame(rows, columns=["precision", "estimate", "low", "high"])
+    """Rows (variant, estimate, low, high) of a table of comparisons."""
+    table = pd.DataFrame(rows, columns=["variant", "estimate", "low", "high"])
     known = {"attack": attack, "metric": metric, "kind": kind, "adversary": adversary}
     return table.assign(**known, supported=supported)
 
 
 def summary(rows, metric=TPR, nonmembers=5000):
-    """Rows (precision, adversary, low) of a summary."""
-    table = pd.DataFrame(rows, columns=["precision", "adversary", f"{metric}_low"])
+    """Rows (variant, adversary, low) of a summary."""
+    table = pd.DataFrame(rows, columns=["variant", "adversary", f"{metric}_low"])
     return table.assign(attack=ATTACK, targets=18, nonmembers=nonmembers)
 
 
@@ -83,7 +83,7 @@ def test_each_verdict_has_its_sentence():
     ]
     everywhere = rows.assign(low=-0.001, high=0.001)
     assert grouped(everywhere, words, "points", 100, 2) == [
-        "Open: all 5 precisions. Together their intervals reach from -0.10 to +0.10 points."
+        "Open: all 5 variants. Together their intervals reach from -0.10 to +0.10 points."
     ]
 
 
@@ -163,7 +163,7 @@ def test_adaptation_and_the_share_that_it_takes_back():
 
 def test_outliers_are_compared_with_the_others():
     rows = [("brecq-w2", 0.10, 0.30), ("obc-w2", -0.30, -0.10), ("nearest-w2", NAN, NAN)]
-    table = pd.DataFrame(rows, columns=["precision", "low", "high"])
+    table = pd.DataFrame(rows, columns=["variant", "low", "high"])
     table = table.assign(statistic="kept_top_minus_other", fpr=0.01)
     other = table.assign(fpr=0.001, low=0.5, high=0.6)
     said = conclusions.outliers({"transfer": pd.concat([table, other])}).sentences
@@ -178,7 +178,7 @@ def test_calibration_samples_are_compared_with_other_members():
         {
             "metric": TPR,
             "adversary": "adaptive",
-            "precision": ["brecq-w2", "obc-w2"],
+            "variant": ["brecq-w2", "obc-w2"],
             "low": [0.001, -0.002],
             "high": [0.004, 0.002],
             "supported": True,
@@ -194,7 +194,7 @@ def test_a_threshold_is_held_against_its_limit_and_a_call_has_a_worth():
         {
             "attack": ATTACK,
             "fpr_limit": 0.001,
-            "precision": ["full", "brecq-w2"],
+            "variant": ["full", "brecq-w2"],
             "adversary": "transfer",
             "fpr_low": [0.0005, 0.002],
             "fpr_high": [0.0015, 0.004],

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from ptq_privacy.attacks.confidence import phi, read_phi
-from ptq_privacy.attacks.phi import compacted
-from ptq_privacy.data import logits as logit_files
-from ptq_privacy.data.logits import LogitBlock
+
+from ptq_privacy.answers import logits as logit_files
+from ptq_privacy.answers.logits import LogitBlock
+from ptq_privacy.answers.phi import compacted
 
 
 def exact_phi(z, label):

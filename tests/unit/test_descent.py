@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ptq_privacy.ptq import descent, grid
-from ptq_privacy.ptq.grid import Grid
+from ptq_privacy.compression import descent, grid
+from ptq_privacy.compression.grid import Grid
 
 
 def layer(out: int, d: int, seed: int, samples: int = 0) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from ptq_privacy import devices
+from ptq_privacy.runtime import devices
 
 
 def test_the_cpu_is_always_there():

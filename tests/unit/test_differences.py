@@ -19,7 +19,7 @@ def comparisons(adversaries=("transfer", "adaptive")):
         ("adaptive_minus_transfer", "obc-w4", "both", 0.001, -0.001, 0.003, 0.5),
         ("taken_back", "obc-w4", "both", np.nan, np.nan, np.nan, np.nan),
     ]
-    columns = ["kind", "precision", "adversary", "estimate", "low", "high", "p_value"]
+    columns = ["kind", "variant", "adversary", "estimate", "low", "high", "p_value"]
     table = pd.DataFrame(rows, columns=columns).assign(attack="rmia_online", metric=TPR)
     other = table.assign(attack="lira_online", estimate=9.0)
     table = pd.concat([table, other, table.assign(metric="auc", estimate=9.0)])
@@ -43,7 +43,7 @@ def test_with_one_adversary_there_is_no_such_table():
 
 
 def test_calibration_has_a_row_a_precision_and_adversary():
-    row = {"attack": "rmia_online", "precision": "obc-w4", "adversary": "adaptive"}
+    row = {"attack": "rmia_online", "variant": "obc-w4", "adversary": "adaptive"}
     row |= {"metric": TPR, "calibration": 0.02, "other": 0.015, "difference": 0.005}
     row |= {"low": -0.001, "high": 0.011, "p_value": 0.1, "calibration_samples": 64}
     text = differences.of_calibration(pd.DataFrame([row, {**row, "metric": "auc"}]))

@@ -5,13 +5,13 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from ptq_privacy.compression.settings import Refit
 from torch import Tensor, nn
 
-from ptq_privacy.ptq.calibration import set_weight
-from ptq_privacy.ptq.distil import distil
-from ptq_privacy.ptq.graph import evaluation_copy
-from ptq_privacy.ptq.grid import QuantizedWeight, dequantize, nearest, search
-from ptq_privacy.ptq.settings import Refit
+from ptq_privacy.compression.distillation import distil
+from ptq_privacy.compression.grid import QuantizedWeight, dequantize, nearest, search
+from ptq_privacy.graph.trace import evaluation_copy
+from ptq_privacy.graph.walk import set_weight
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from torchvision import datasets
 
 from ptq_privacy.data.download import download
-from ptq_privacy.data.sources import prepare, resources
+from ptq_privacy.data.sources import prepare
+from ptq_privacy.data.sources import published as resources
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SUMS = {

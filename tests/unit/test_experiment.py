@@ -2,21 +2,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptq_privacy.experiment import METHODS, Pool, Precision, Study, levels
+from ptq_privacy.study.experiment import METHODS, Pool, Study, Variant, levels
 
 WIDTHS = st.one_of(st.integers(1, 8).map(float), st.sampled_from([1.58, 2.32, 6.5]))
 
 
 @given(st.sampled_from(METHODS), WIDTHS, st.one_of(st.none(), WIDTHS))
 def test_a_precision_reads_back_what_it_writes(method, bits, head_bits):
-    precision = Precision(method, bits, head_bits)
-    assert Precision.parse(str(precision)) == precision
+    variant = Variant(method, bits, head_bits)
+    assert Variant.parse(str(variant)) == variant
 
 
 def test_full_precision_has_no_recipe():
-    assert Precision.parse("full") == Precision()
-    assert not Precision.parse("full").quantized
-    assert str(Precision()) == "full"
+    assert Variant.parse("full") == Variant()
+    assert not Variant.parse("full").quantized
+    assert str(Variant()) == "full"
 
 
 def test_levels_of_the_studys_bit_widths():
@@ -38,12 +38,12 @@ def test_levels_of_the_studys_bit_widths():
 )
 def test_a_wrong_part_of_a_precision_is_named(text, message):
     with pytest.raises(ValueError, match=message):
-        Precision.parse(text)
+        Variant.parse(text)
 
 
 def test_head_bits_need_a_method():
     with pytest.raises(ValueError, match="head bits need a quantization method"):
-        Precision(head_bits=8.0)
+        Variant(head_bits=8.0)
 
 
 @given(st.integers(1, 20), st.integers(1, 10), st.data())
@@ -93,7 +93,7 @@ def config(**changes):
 
 def test_a_study_is_every_method_at_every_width():
     heads = [{"bits": 1.58, "head_bits": 8}]
-    assert [str(p) for p in Study.from_config(config(decoupled=heads)).precisions] == [
+    assert [str(p) for p in Study.from_config(config(decoupled=heads)).variants] == [
         "full",
         "nearest-w4",
         "nearest-w1.58",
@@ -116,8 +116,8 @@ def test_architectures_are_built_in_or_ones_own():
 
 def test_the_adversaries_are_one_at_full_precision():
     study = Study.from_config(config())
-    assert study.adversaries_of(Precision()) == ("transfer",)
-    assert study.adversaries_of(Precision("obc", 4.0)) == ("transfer", "adaptive")
+    assert study.adversaries_of(Variant()) == ("transfer",)
+    assert study.adversaries_of(Variant("obc", 4.0)) == ("transfer", "adaptive")
 
 
 def test_decoupling_a_width_that_is_not_studied_is_refused():

@@ -3,24 +3,25 @@
 import numpy as np
 import pytest
 
-from ptq_privacy.attacks import exposure, lira, metrics, outliers, rmia, stand_ins
-from ptq_privacy.attacks.scores import Scores
+from ptq_privacy.attacks import lira, metrics, rmia
 from ptq_privacy.data import membership
+from ptq_privacy.files.scores import Scores
+from ptq_privacy.measures import exposure, outliers, stand_ins
 
 
 def study(targets=8, samples=400, remembered=20, shift=6.0, seed=0):
-    """Scores that give away the first samples only, and precisions that keep a part of that."""
+    """Scores that give away the first samples only, and variants that keep a part of that."""
     generator = np.random.default_rng(seed)
     member = membership.draw(samples, targets + targets % 2, seed)[:targets]
     known = np.where(np.arange(samples) < remembered, shift, 0.0)
     noise = generator.normal(size=(3, targets, samples))
     label = (np.arange(samples) % 10).astype(np.int16)
     scores = {}
-    for (precision, kept), own in zip(
+    for (variant, kept), own in zip(
         {"full": 1.0, "obc-w2": 0.5, "nearest-w2": 0.0}.items(), noise, strict=True
     ):
         found = {"a": own + kept * known * member}
-        scores[precision] = Scores(tuple(range(targets)), label, member, found)
+        scores[variant] = Scores(tuple(range(targets)), label, member, found)
     return scores
 
 
@@ -69,8 +70,8 @@ def test_an_attack_without_scores_is_refused():
 
 def summarized(scores, fpr=0.01, replicates=60):
     """Summary, orders and exposures; a pair's samples are ranked by the other targets."""
-    found = {precision: exposure.calls(own, "a", fpr) for precision, own in scores.items()}
-    exposures = {precision: outliers.by_pair(calls) for precision, calls in found.items()}
+    found = {variant: exposure.calls(own, "a", fpr) for variant, own in scores.items()}
+    exposures = {variant: outliers.by_pair(calls) for variant, calls in found.items()}
     full = scores["full"]
     orders = [
         outliers.order(np.delete(full.member, own, 0), np.delete(full.attacks["a"], own, 0), fpr)
@@ -94,28 +95,28 @@ def test_samples_are_ranked_by_net_catches_then_by_whom_they_outscore():
 
 def test_groups_are_means_over_their_samples():
     table, order, exposures = summarized(study())
-    table = table.set_index(["statistic", "precision", "group"])
+    table = table.set_index(["statistic", "variant", "group"])
     pairs, samples = order.shape
     places = {"all": (0, 1), "top_1%": (0, 0.01), "other_99%": (0.01, 1), "top_10%": (0, 0.1)}
     places |= {"other_90%": (0.1, 1), "decile_1": (0, 0.1), "decile_7": (0.6, 0.7)}
-    for precision, signed in exposures.items():
+    for variant, signed in exposures.items():
         total = sum(signed[pair].sum() for pair in range(pairs))
         for group, (start, stop) in places.items():
             chosen = [
                 order[p][round(start * samples) : round(stop * samples)] for p in range(pairs)
             ]
             own = np.concatenate([signed[pair][c] for pair, c in enumerate(chosen)])
-            row = table.loc[("exposure", precision, group)]
+            row = table.loc[("exposure", variant, group)]
             assert row["estimate"] == pytest.approx(own.mean(), abs=1e-6)
             assert row["low"] <= row["estimate"] <= row["high"]
-            if precision != "nearest-w2":
-                share = table.loc[("share", precision, group), "estimate"]
+            if variant != "nearest-w2":
+                share = table.loc[("share", variant, group), "estimate"]
                 assert share == pytest.approx(own.sum() / total, abs=1e-6)
 
 
 def test_planted_outliers_are_found_and_their_protection_is_measured():
     table, _, _ = summarized(study())
-    table = table.set_index(["statistic", "precision", "group"])
+    table = table.set_index(["statistic", "variant", "group"])
     assert table.loc[("exposure", "full", "top_1%"), "estimate"] > 0.9
     assert table.loc[("share", "full", "top_10%"), "low"] > 0.6
     lost = table.loc[("fall", "nearest-w2", "top_10%")]
@@ -131,8 +132,8 @@ def test_correlations_are_spearmans():
 
     table, _, exposures = summarized(study())
     table = table[table["statistic"].str.startswith("correlation")]
-    table = table.set_index(["statistic", "precision", "other"])
-    own = {precision: signed.sum(axis=0) for precision, signed in exposures.items()}
+    table = table.set_index(["statistic", "variant", "other"])
+    own = {variant: signed.sum(axis=0) for variant, signed in exposures.items()}
     same = table.loc[("correlation_same_targets", "full", "obc-w2"), "estimate"]
     assert same == pytest.approx(stats.spearmanr(own["full"], own["obc-w2"])[0], abs=1e-9)
     halves = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ptq_privacy.data.files import replacing
+from ptq_privacy.files.atomic import replacing
 
 LIBRARY = Path(__file__).parents[2] / "workflow" / "scripts"
 

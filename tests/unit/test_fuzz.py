@@ -18,14 +18,15 @@ import pytest
 import torch
 import yaml
 
-from ptq_privacy import settings
-from ptq_privacy.attacks import scores
-from ptq_privacy.data import archives, dataset, logits, membership, origin, tables
+from ptq_privacy.answers import logits
+from ptq_privacy.compression import packing
+from ptq_privacy.compression.grid import QuantizedWeight, nearest, search
+from ptq_privacy.data import archives, dataset, membership
 from ptq_privacy.data.sources import fashion_mnist, npz, pickles
 from ptq_privacy.data.sources import parquet as parquet_source
-from ptq_privacy.experiment import Study
-from ptq_privacy.models import checkpoints, packing
-from ptq_privacy.ptq.grid import QuantizedWeight, nearest, search
+from ptq_privacy.files import checkpoints, origin, scores, tables
+from ptq_privacy.study import schema as settings
+from ptq_privacy.study.experiment import Study
 from tests.unit import published_archives
 from tests.unit.test_archives import WANTED, tar_gz, wanted, zipped
 from tests.unit.test_settings import SCHEMA, minimal

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ptq_privacy.ptq import grid
-from ptq_privacy.ptq.grid import Grid
+from ptq_privacy.compression import grid
+from ptq_privacy.compression.grid import Grid
 
 ORACLES = sorted((Path(__file__).parents[1] / "data").glob("*.npz"))
 CASES = [

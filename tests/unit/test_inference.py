@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from ptq_privacy.data import views
-from ptq_privacy.models import architectures, inference
+from ptq_privacy.answers import inference
+from ptq_privacy.data.kinds.images import views
+from ptq_privacy.networks import architectures
 
 MEAN, STD = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.4])
 IMAGES = torch.randint(

@@ -6,9 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from ptq_privacy.attacks import leakage, metrics
-from ptq_privacy.attacks import scores as score_files
-from ptq_privacy.attacks.scores import Scores
+from ptq_privacy.attacks import metrics
+from ptq_privacy.files import scores as score_files
+from ptq_privacy.files.scores import Scores
+from ptq_privacy.measures import leakage
 
 
 def planted(targets=4, samples=60, shift=1.0, seed=0, attacks=("strong", "weak")):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ptq_privacy import leases
+from ptq_privacy.runtime import leases
 
 LIBRARY = Path(leases.__file__).parents[1]
 

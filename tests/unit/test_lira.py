@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ptq_privacy.attacks import evidence as pool_module
 from ptq_privacy.attacks import lira
-from ptq_privacy.attacks import pool as pool_module
 
 
 def pool(models, samples, queries, seed=0, effect=1.0):

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ptq_privacy.data import logits
-from ptq_privacy.data.logits import CompactBlock, LogitBlock
+from ptq_privacy.answers import logits
+from ptq_privacy.answers.logits import CompactBlock, LogitBlock
 
 SAMPLES, CLASSES = 7, 4
 
@@ -32,7 +32,7 @@ def blocks(models=(4, 5), queries=2):
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "logits-002.parquet"
-    logits.write(path, iter(blocks()), CLASSES, {"study": "digits", "precision": "full"})
+    logits.write(path, iter(blocks()), CLASSES, {"study": "digits", "variant": "full"})
     return path
 
 
@@ -42,7 +42,7 @@ def test_what_is_written_is_read(path):
         for field in ("label", "member", "logits"):
             np.testing.assert_array_equal(getattr(written, field), getattr(found, field))
             assert getattr(written, field).dtype == getattr(found, field).dtype
-    assert logits.read_metadata(path) == {"study": "digits", "precision": "full"}
+    assert logits.read_metadata(path) == {"study": "digits", "variant": "full"}
 
 
 def test_the_file_is_as_documented_for_any_reader(path):
@@ -65,7 +65,7 @@ def test_the_file_is_as_documented_for_any_reader(path):
 
 def test_the_same_blocks_give_the_same_bytes(path, tmp_path):
     again = tmp_path / "again.parquet"
-    logits.write(again, blocks(), CLASSES, {"study": "digits", "precision": "full"})
+    logits.write(again, blocks(), CLASSES, {"study": "digits", "variant": "full"})
     assert again.read_bytes() == path.read_bytes()
 
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 from scipy import stats
 
+from ptq_privacy.answers import inference
+from ptq_privacy.answers import logits as logit_files
+from ptq_privacy.answers.logits import LogitBlock
 from ptq_privacy.attacks import lira, metrics, rmia
-from ptq_privacy.data import logits as logit_files
 from ptq_privacy.data import membership
-from ptq_privacy.data.logits import LogitBlock
 from ptq_privacy.data.sources import prepare
-from ptq_privacy.models import architectures, inference
-from ptq_privacy.stages import score
+from ptq_privacy.networks import architectures
+from ptq_privacy.stages import score_attacks as score
 
 MODELS, SAMPLES = 8, 400
 ATTACKS = (*lira.ATTACKS, *rmia.ATTACKS)

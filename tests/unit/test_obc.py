@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ptq_privacy.ptq import grid, obc
-from ptq_privacy.ptq.grid import Grid
+from ptq_privacy.compression import grid, obc
+from ptq_privacy.compression.grid import Grid
 
 DATA = Path(__file__).parents[1] / "data"
 LAYERS = ["obc_fc", "obc_layer2.0.downsample.0"]

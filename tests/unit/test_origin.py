@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from ptq_privacy.attacks import scores
-from ptq_privacy.data import dataset, logits, membership, origin, tables
-from ptq_privacy.models import checkpoints
-from ptq_privacy.report import origin as for_people
+from ptq_privacy.answers import logits
+from ptq_privacy.data import dataset, membership
+from ptq_privacy.files import checkpoints, origin, scores, tables
+from ptq_privacy.report import provenance as for_people
 
 CONFIG = {"study": "small", "seed": 5, "device": "cuda", "pool": {"targets": 3}}
 PARAMS = {"code": "c0de", "settings": {"epochs": 8, "models": (0, 1)}}

@@ -3,12 +3,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from ptq_privacy.compression.settings import Refit
 
-from ptq_privacy.experiment import METHODS, Precision
-from ptq_privacy.models import architectures, packing
-from ptq_privacy.ptq import Settings, grid, quantize
-from ptq_privacy.ptq.grid import QuantizedWeight
-from ptq_privacy.ptq.settings import Refit
+from ptq_privacy.compression import Settings, grid, packing, quantize
+from ptq_privacy.compression.grid import QuantizedWeight
+from ptq_privacy.networks import architectures
+from ptq_privacy.study.experiment import METHODS, Variant
 
 
 def random_codes(levels, shape, seed):
@@ -87,7 +87,7 @@ def test_a_restored_network_answers_as_the_quantized_one(method):
     images = torch.randn(64, 1, 8, 8)
     network(images)  # gives batch normalisation statistics of its own
     settings = Settings(refit=Refit(iterations=5))
-    quantized, weights = quantize(network, images, Precision(method, 1.58), 0, settings)
+    quantized, weights = quantize(network, images, Variant(method, 1.58), 0, settings)
     state = packing.decode(packing.encode(quantized.state_dict(), weights))
     restored = architectures.restore(architectures.build("resnet6", 10, 1), state)
     assert torch.equal(restored(images), quantized(images))

@@ -7,16 +7,28 @@ import numpy as np
 import pytest
 import torch
 
-from ptq_privacy import ptq
-from ptq_privacy.attacks.phi import compacted
-from ptq_privacy.data import logits
-from ptq_privacy.data.logits import LogitBlock
-from ptq_privacy.experiment import Precision
-from ptq_privacy.models import architectures, checkpoints, packing
-from ptq_privacy.models.checkpoints import Identity, ModelRecord, StoredModel
-from ptq_privacy.planning import network, quantization, rates, shapes, stages
+from ptq_privacy import compression as ptq
+from ptq_privacy.answers import logits
+from ptq_privacy.answers.logits import LogitBlock
+from ptq_privacy.answers.phi import compacted
+from ptq_privacy.compression import packing
+from ptq_privacy.files import checkpoints
+from ptq_privacy.files.checkpoints import Identity, ModelRecord, StoredModel
+from ptq_privacy.networks import architectures
+from ptq_privacy.planning import (
+    network_cost as network,
+)
+from ptq_privacy.planning import (
+    quantization,
+    rates,
+    shapes,
+)
+from ptq_privacy.planning import (
+    stage_costs as stages,
+)
 from ptq_privacy.planning.__main__ import planned
-from ptq_privacy.planning.stages import table
+from ptq_privacy.planning.stage_costs import table
+from ptq_privacy.study.experiment import Variant
 from tests.conftest import TINY
 
 
@@ -38,21 +50,21 @@ def test_operations_and_parameters_of_the_known_resnet18():
 
 @pytest.mark.parametrize("text", ["full", "nearest-w4", "nearest-w1.58-head8", "nearest-w2"])
 def test_checkpoints_take_the_bytes_that_are_planned(tmp_path, text):
-    precision, models = Precision.parse(text), range(3)
+    variant, models = Variant.parse(text), range(3)
     path = tmp_path / "shard-000.safetensors"
 
     def trained():
         for model in models:
             built = architectures.build("resnet8", 10, 1)
             state = built.state_dict()
-            if precision.quantized:
-                result = ptq.quantize(built, torch.randn(8, 1, 8, 8), precision, 0)
+            if variant.quantized:
+                result = ptq.quantize(built, torch.randn(8, 1, 8, 8), variant, 0)
                 state = packing.encode(result[0].state_dict(), result[1])
             yield StoredModel(model, state, ModelRecord(0.5, 0.5))
 
     identity = Identity("s", "d", "resnet8", text, tuple(models))
     checkpoints.write(path, identity, trained())
-    one = network.checkpoint_bytes(network.measure("resnet8", 10, (1, 8, 8)), precision)
+    one = network.checkpoint_bytes(network.measure("resnet8", 10, (1, 8, 8)), variant)
     assert path.stat().st_size == pytest.approx(len(models) * one, rel=0.03)
 
 
@@ -106,7 +118,7 @@ def test_the_tiny_study_is_planned_and_its_total_is_the_sum(tmp_path):
     assert by_name["train_models"].models == 6
     assert by_name["query_logits"].bytes == 3 * 6 * 2 * 240 * 40
     faster = {stage.name: stage for stage in planned(copy.deepcopy(TINY), tmp_path, tflops=2e-3)}
-    for name in ("train_models", "quantize_models: brecq", "query_logits"):
+    for name in ("train_models", "compress_models: brecq", "query_logits"):
         assert 0 < faster[name].device_seconds < by_name[name].device_seconds
     lines = table(found).splitlines()
     assert len({len(line) for line in lines}) == 1

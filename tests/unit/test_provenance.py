@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ptq_privacy.provenance import code_digest, module_digest
+from ptq_privacy.study.digests import code_digest, module_digest
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 LIBRARY = "ptq_privacy"
@@ -175,12 +175,12 @@ def stale_after(workflow, tmp_path):
 
 
 TRAINING = {"prepare_dataset", "assign_members", "train_models"}
-NETWORKS = {"train_models", "quantize_models", "query_logits"}
+NETWORKS = {"train_models", "compress_models", "query_logits"}
 
 
 def test_quantization_does_not_make_training_stale_nor_attacks(stale_after):
     stale = stale_after(f"{LIBRARY}/ptq/**/*.py", f"{LIBRARY}/stages/quantize.py")
-    assert "quantize_models" in stale
+    assert "compress_models" in stale
     assert not stale & {*TRAINING, "score_attacks", "measure_leakage"}
 
 
@@ -194,7 +194,7 @@ def test_attacks_make_no_network_stale(stale_after):
 def test_phi_makes_answers_stale_and_no_network(stale_after):
     stale = stale_after(f"{LIBRARY}/attacks/phi.py")
     assert {"query_logits", "score_attacks"} <= stale
-    assert not stale & (TRAINING | {"quantize_models"})
+    assert not stale & (TRAINING | {"compress_models"})
 
 
 def test_lira_is_the_business_of_attacks_alone(stale_after):

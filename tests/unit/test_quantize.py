@@ -5,18 +5,18 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from ptq_privacy.compression.settings import AdaRound, Brecq, Refit, Settings
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torchvision.models import DenseNet
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet, conv1x1
 
-from ptq_privacy.experiment import METHODS, Precision
-from ptq_privacy.ptq import quantize
-from ptq_privacy.ptq.batchnorm import fold, reestimate
-from ptq_privacy.ptq.blocks import activation_of
-from ptq_privacy.ptq.calibration import Walk
-from ptq_privacy.ptq.grid import dequantize
-from ptq_privacy.ptq.settings import AdaRound, Brecq, Refit, Settings
+from ptq_privacy.compression import quantize
+from ptq_privacy.compression.grid import dequantize
+from ptq_privacy.graph.blocks import activation_of
+from ptq_privacy.graph.folding import fold, reestimate
+from ptq_privacy.graph.walk import Walk
+from ptq_privacy.study.experiment import METHODS, Variant
 
 LEARNING = [method for method in METHODS if method != "nearest"]
 FAST = Settings(
@@ -78,8 +78,8 @@ def divergence(full: nn.Module, model: nn.Module, images: Tensor) -> float:
 @pytest.fixture(scope="session")
 def ternary(digits, network):
     """Every method's result at three levels: the quantized network and its codes."""
-    precisions = {method: Precision(method, 1.58) for method in METHODS}
-    return {m: quantize(network, digits[0][:512], p, seed=1) for m, p in precisions.items()}
+    variants = {method: Variant(method, 1.58) for method in METHODS}
+    return {m: quantize(network, digits[0][:512], p, seed=1) for m, p in variants.items()}
 
 
 @pytest.mark.parametrize("method", LEARNING)
@@ -97,7 +97,7 @@ def test_adaround_beats_nearest_rounding_on_each_layers_own_objective(digits, ne
     full = fold(network)
     walk = Walk(full, copy.deepcopy(full), images, positions=10**9)
     _, codes = ternary["adaround"]
-    _, rounded = quantize(full, images, Precision("nearest", 1.58), seed=0)
+    _, rounded = quantize(full, images, Variant("nearest", 1.58), seed=0)
     activated = 0
     for node in walk.each_node():
         samples = walk.samples(node)
@@ -147,7 +147,7 @@ def test_which_methods_fold_and_which_keep_batch_normalisation(ternary, network)
 @pytest.mark.parametrize("method", METHODS)
 def test_the_same_seed_gives_the_same_bits_and_leaves_the_model_alone(method, digits, network):
     before = copy.deepcopy(network.state_dict())
-    precision = Precision(method, 2.0)
+    variant = Variant(method, 2.0)
     settings = Settings(
         AdaRound(iterations=20),
         Brecq(iterations=10, fisher=True),
@@ -155,7 +155,7 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_model_alone(method, di
         positions=500,
     )
     first, second, other = (
-        quantize(network, digits[0][:64], precision, seed, settings)[0] for seed in (3, 3, 4)
+        quantize(network, digits[0][:64], variant, seed, settings)[0] for seed in (3, 3, 4)
     )
     assert first.state_dict().keys() == second.state_dict().keys()
     for key, value in first.state_dict().items():
@@ -172,7 +172,7 @@ def test_the_published_procedures_run_and_beat_nearest_rounding(method, digits, 
         brecq=Brecq("reference", iterations=60, learning_rate=0.03),
     )
     images = digits[2]
-    model, _ = quantize(network, digits[0][:256], Precision(method, 1.58), 0, settings)
+    model, _ = quantize(network, digits[0][:256], Variant(method, 1.58), 0, settings)
     assert divergence(network, model, images) < divergence(network, ternary["nearest"][0], images)
 
 
@@ -180,7 +180,7 @@ def test_at_eight_bits_both_streams_have_the_same_moments(digits, network):
     images = digits[0][:256]
     full = fold(network)
     for method in ("adaround", "nearest"):
-        model, _ = quantize(full, images, Precision(method, 8.0), seed=0)
+        model, _ = quantize(full, images, Variant(method, 8.0), seed=0)
         pairs = zip(
             Walk(full, None, images).each_layer(),
             Walk(model, None, images).each_layer(),
@@ -192,7 +192,7 @@ def test_at_eight_bits_both_streams_have_the_same_moments(digits, network):
 
 
 def test_head_bits_are_the_last_linear_layers_alone(digits, network):
-    _, codes = quantize(network, digits[0][:64], Precision.parse("obc-w1.58-head8"), seed=0)
+    _, codes = quantize(network, digits[0][:64], Variant.parse("obc-w1.58-head8"), seed=0)
     levels = {name: layer.grid.levels for name, layer in codes.items()}
     assert levels.pop("fc.weight") == 256
     assert set(levels.values()) == {3}
@@ -200,9 +200,9 @@ def test_head_bits_are_the_last_linear_layers_alone(digits, network):
 
 def test_bad_input_is_named(digits, network):
     images = digits[0][:64]
-    recipe = Precision("brecq", 4.0)
+    recipe = Variant("brecq", 4.0)
     with pytest.raises(ValueError, match="'full' is not a quantization recipe"):
-        quantize(network, images, Precision(), seed=0)
+        quantize(network, images, Variant(), seed=0)
     with pytest.raises(ValueError, match="calibration: expected floating-point images"):
         quantize(network, images.to(torch.uint8), recipe, seed=0)
     with pytest.raises(ValueError, match="calibration: images have values that are not finite"):
@@ -210,7 +210,7 @@ def test_bad_input_is_named(digits, network):
     with pytest.raises(ValueError, match=r"4 images are fewer than one minibatch, brecq.batch: 8"):
         quantize(network, images[:4], recipe, seed=0)
     with pytest.raises(ValueError, match="no Linear layer as its head"):
-        quantize(nn.Sequential(network.conv1), images, Precision("nearest", 2.0, 8.0), seed=0)
+        quantize(nn.Sequential(network.conv1), images, Variant("nearest", 2.0, 8.0), seed=0)
     broken = copy.deepcopy(network)
     broken.stages[1].conv1.weight.data[0] = torch.nan
     with pytest.raises(ValueError, match=r"layer 'stages.1.conv1': its weight has values"):
@@ -247,7 +247,7 @@ def test_groups_dead_inputs_and_sequences(method):
     torch.manual_seed(0)
     images = torch.randn(32, 1, 8, 8)
     model = reestimate(Mixed(), images)
-    result, codes = quantize(model, images, Precision(method, 8.0), 0, FAST)
+    result, codes = quantize(model, images, Variant(method, 8.0), 0, FAST)
     assert torch.isfinite(result(images)).all()
     assert codes["depthwise.weight"].codes.shape == (8, 9)
     expected = model(images)
@@ -278,7 +278,7 @@ def test_the_studys_networks_pass_at_three_levels(name, method):
     torch.manual_seed(0)
     model = STUDIED[name]().eval()
     images = torch.randn(16, 3, 32, 32)
-    result, codes = quantize(model, images, Precision(method, 1.58), 0, FAST)
+    result, codes = quantize(model, images, Variant(method, 1.58), 0, FAST)
     assert len(codes) == {"resnet18": 22, "resnet50": 54, "densenet121": 121}[name]
     assert all(layer.grid.levels == 3 for layer in codes.values())
     assert torch.isfinite(result(images)).all()
@@ -289,7 +289,7 @@ def test_progress_is_logged_a_layer_or_a_block_at_a_time(method, caplog):
     torch.manual_seed(0)
     model = SmallResNet().eval()
     with caplog.at_level("INFO", logger="ptq_privacy"):
-        quantize(model, torch.randn(32, 1, 8, 8), Precision(method, 2.0), 0, FAST)
+        quantize(model, torch.randn(32, 1, 8, 8), Variant(method, 2.0), 0, FAST)
     lines = [message.split() for message in caplog.messages if " s left" in message]
     of = lines[0][1].split("/")[1]
     assert {line[0] for line in lines} == {"block" if method == "brecq" else "layer"}

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ptq_privacy.ptq import adaround, descent, grid, obc, refit
-from ptq_privacy.ptq.grid import Grid
+from ptq_privacy.compression import adaround, descent, grid, obc, refit
+from ptq_privacy.compression.grid import Grid
 
 
 def samples(d: int, out: int, seed: int, count: int = 0) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,12 +8,21 @@ import pandas as pd
 import pytest
 
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.experiment import Precision
-from ptq_privacy.report import adversaries, contact_sheet, exposure, page
+from ptq_privacy.report import (
+    contact_sheet,
+    page,
+)
+from ptq_privacy.report import (
+    exposure_figure as exposure,
+)
+from ptq_privacy.report import (
+    side_by_side as adversaries,
+)
 from ptq_privacy.report.sentences import Section, as_markdown
+from ptq_privacy.study.experiment import Variant
 
 TPR = "tpr_at_fpr_0.001"
-KNOWN = ("kind", "precision", "adversary")
+KNOWN = ("kind", "variant", "adversary")
 
 
 class Tags(HTMLParser):
@@ -92,7 +101,7 @@ def test_adversaries_stand_side_by_side():
         ],
         columns=[
             "attack",
-            "precision",
+            "variant",
             "adversary",
             *(f"{TPR}_{p}" for p in ("mean", "low", "high")),
         ],
@@ -107,7 +116,7 @@ def test_adversaries_stand_side_by_side():
         columns=["attack", "metric", *KNOWN, "estimate", "low", "high", "p_value", "supported"],
     )
     (row,) = adversaries.side_by_side(compared, summary).to_dict("records")
-    expected = {"attack": "a", "precision": "obc-w2", "full": 0.5}
+    expected = {"attack": "a", "variant": "obc-w2", "full": 0.5}
     expected |= {"p_value": 0.01, "supported": True}
     expected |= {"transfer": 0.1, "transfer_low": 0.05, "transfer_high": 0.2}
     expected |= {"adaptive": 0.3, "adaptive_low": 0.25, "adaptive_high": 0.4}
@@ -122,7 +131,7 @@ def exposures():
     """Sample 3 is caught most, 1 as often as 2 at 0.1% but more at 1%, 0 never told, 4 unknown."""
     return pd.DataFrame(
         {
-            "precision": "full",
+            "variant": "full",
             "sample": np.arange(5),
             "label": [0, 1, 0, 1, 0],
             "caught_0.001": [0.0, 0.5, 0.5, 0.9, np.nan],
@@ -136,7 +145,7 @@ def exposures():
 def test_the_most_exposed_are_those_caught_and_not_falsely_called():
     table = exposures()
     chosen = contact_sheet.most_exposed(
-        pd.concat([table, table.assign(precision="obc-w2")]), "full", 9
+        pd.concat([table, table.assign(variant="obc-w2")]), "full", 9
     )
     assert chosen["sample"].tolist() == [3, 1, 2, 0]
     assert contact_sheet.most_exposed(table, "full", 2)["sample"].tolist() == [3, 1]
@@ -150,9 +159,9 @@ def test_the_sheet_shows_the_most_accurate_of_the_fewest_bits():
         ("brecq-w2-head8", "brecq", 2.0, 8.0, 0.9),
         ("brecq-w4", "brecq", 4.0, np.nan, 0.95),
     ]
-    columns = ["precision", "method", "bits", "head_bits", "test_accuracy_mean"]
+    columns = ["variant", "method", "bits", "head_bits", "test_accuracy_mean"]
     table = pd.DataFrame(rows, columns=columns)
-    assert contact_sheet.shown_precisions(table) == ["full", "brecq-w2"]
+    assert contact_sheet.shown_variants(table) == ["full", "brecq-w2"]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -170,7 +179,7 @@ def test_a_sheet_names_classes_and_frames_what_both_blocks_share(tmp_path, chann
         **known,
     )
     table = exposures()
-    both = pd.concat([table, table.iloc[[3, 0]].assign(precision="obc-w2")])
+    both = pd.concat([table, table.iloc[[3, 0]].assign(variant="obc-w2")])
     path = tmp_path / "sheet.svg"
     contact_sheet.plot(both, data, ["full", "obc-w2"], "title", [path])
     text = path.read_text()
@@ -184,5 +193,5 @@ def test_a_sheet_names_classes_and_frames_what_both_blocks_share(tmp_path, chann
 
 def test_each_method_is_shown_at_its_fewest_bits_without_a_wider_head():
     texts = ["obc-w4", "obc-w2", "obc-w2-head8", "brecq-w1.58-head8", "brecq-w1.58", "brecq-w2"]
-    found = exposure.lowest([Precision.parse(text) for text in texts])
-    assert [str(precision) for precision in found] == ["obc-w2", "brecq-w1.58"]
+    found = exposure.lowest([Variant.parse(text) for text in texts])
+    assert [str(variant) for variant in found] == ["obc-w2", "brecq-w1.58"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ptq_privacy.attacks import resampling
+from ptq_privacy.measures import intervals as resampling
 
 
 def test_an_interval_is_that_of_percentiles():

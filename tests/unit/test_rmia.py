@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ptq_privacy.attacks import evidence as pool_module
 from ptq_privacy.attacks import metrics, rmia
-from ptq_privacy.attacks import pool as pool_module
 
 
 def pool(models, samples, queries=1, effect=1.0, seed=0):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ptq_privacy.ptq.grid import Grid, dequantize, nearest, search
-from ptq_privacy.ptq.rounding import (
+from ptq_privacy.compression.grid import Grid, dequantize, nearest, search
+from ptq_privacy.compression.rounding import (
     Adam,
     Schedule,
     SoftWeights,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ptq_privacy.compression.settings import AdaRound, Brecq, Obc, Refit
 
-from ptq_privacy import settings
 from ptq_privacy.data.sources import COMMON, OPTIONS, SOURCES
-from ptq_privacy.experiment import ADVERSARIES, METHODS, Study
-from ptq_privacy.ptq.settings import AdaRound, Brecq, Obc, Refit
+from ptq_privacy.study import schema as settings
+from ptq_privacy.study.experiment import ADVERSARIES, METHODS, Study
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

@@ -4,10 +4,10 @@ import os
 import pytest
 import torch
 
-from ptq_privacy.models import snapshots
-from ptq_privacy.models.checkpoints import ModelRecord
-from ptq_privacy.models.snapshots import Snapshot
-from ptq_privacy.models.training import Progress
+from ptq_privacy.files.checkpoints import ModelRecord
+from ptq_privacy.training import snapshots
+from ptq_privacy.training.sgd import Progress
+from ptq_privacy.training.snapshots import Snapshot
 
 TRAINING = {"model": 3, "seed": 0, "recipe": {"epochs": 9, "learning_rate": 0.1}, "code": "abc"}
 

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ptq_privacy.answers import logits
+from ptq_privacy.answers.logits import LogitBlock
 from ptq_privacy.attacks import lira, metrics, rmia
-from ptq_privacy.data import logits, membership
-from ptq_privacy.data.logits import LogitBlock
+from ptq_privacy.data import membership
 from ptq_privacy.report import sweep as figure
-from ptq_privacy.stages import sweep
+from ptq_privacy.stages import sweep_shadow_models as sweep
 
 MODELS, SAMPLES = 10, 60
 SETTINGS = {"lira_reference": False, "rmia_gamma": 2.0, "rmia_a": 0.3, "seed": 5}

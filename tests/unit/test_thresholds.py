@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from ptq_privacy.attacks import lira, rmia, stand_ins, thresholds
-from ptq_privacy.attacks.scores import Scores
+from ptq_privacy.attacks import lira, rmia
 from ptq_privacy.data import membership
+from ptq_privacy.files.scores import Scores
+from ptq_privacy.measures import stand_ins, thresholds
 
 SETTINGS = stand_ins.Settings(False, 2.0, 0.3)
 

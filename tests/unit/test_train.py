@@ -12,10 +12,10 @@ import torch
 
 from ptq_privacy.data import dataset, membership
 from ptq_privacy.data.sources import prepare
-from ptq_privacy.models import snapshots
-from ptq_privacy.models.checkpoints import Identity
-from ptq_privacy.models.training import Recipe
-from ptq_privacy.stages.train import train_shard
+from ptq_privacy.files.checkpoints import Identity
+from ptq_privacy.stages.train_models import train_shard
+from ptq_privacy.training import snapshots
+from ptq_privacy.training.sgd import Recipe
 
 RECIPE = Recipe(
     epochs=4,

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from ptq_privacy.answers import inference
 from ptq_privacy.data.sources import prepare
-from ptq_privacy.models import architectures, inference, training
-from ptq_privacy.models.training import Recipe
+from ptq_privacy.networks import architectures
+from ptq_privacy.training import sgd as training
+from ptq_privacy.training.sgd import Recipe
 
 RECIPE = Recipe(
     epochs=2,

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptq_privacy.data import views
-from ptq_privacy.data.views import View
+from ptq_privacy.data.kinds.images import views
+from ptq_privacy.data.kinds.images.views import View
 
 IMAGES = torch.arange(1, 2 * 3 * 4 * 5 + 1, dtype=torch.uint8).reshape(2, 3, 4, 5)
 

@@ -13,8 +13,9 @@ from torch import nn
 
 from ptq_privacy.data import dataset
 from ptq_privacy.data.sources import prepare
-from ptq_privacy.models import architectures, checkpoints
-from ptq_privacy.stages.check import check, check_network
+from ptq_privacy.files import checkpoints
+from ptq_privacy.networks import architectures
+from ptq_privacy.stages.check_network import check, check_network
 from tests.conftest import REPOSITORY, Workdir
 
 EXAMPLE = REPOSITORY / "resources" / "example"
@@ -30,8 +31,8 @@ def test_the_example(tmp_path):
 
     table = pd.read_parquet(workdir.path / leakage).set_index("attack")
     assert np.isfinite(table["auc_mean"]).all()
-    for precision in ("full", "adaround-w2"):
-        records = checkpoints.records(results / precision / "shard-000.safetensors")
+    for variant in ("full", "adaround-w2"):
+        records = checkpoints.records(results / variant / "shard-000.safetensors")
         assert list(records) == [0, 1, 2, 3]
         assert min(record.test_accuracy for record in records.values()) > 0.3
     tried = json.loads((results / "network.json").read_text())
@@ -45,7 +46,7 @@ def test_the_example(tmp_path):
     assert workdir.planned(leakage) == {}
     module.write_text(text.replace("Dropout(0.1)", "Dropout(0.2)"))
     plan = workdir.planned(leakage)
-    assert {"check_network", "train_models", "quantize_models", "measure_leakage"} <= set(plan)
+    assert {"check_network", "train_models", "compress_models", "measure_leakage"} <= set(plan)
     assert "prepare_dataset" not in plan
     module.unlink()
     done = workdir.snakemake("--dry-run")

@@ -12,7 +12,7 @@ from tests.workflow import slurm
 
 pytestmark = pytest.mark.skipif(slurm.missing() is not None, reason=str(slurm.missing()))
 
-ON_A_GPU = ("train_models", "quantize_models", "query_logits")
+ON_A_GPU = ("train_models", "compress_models", "query_logits")
 
 
 @pytest.fixture

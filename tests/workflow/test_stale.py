@@ -14,17 +14,17 @@ WANTED = [
     "results/tiny/digits/resnet6/full/shard-000.safetensors.backup",
     "results/tiny/digits/resnet6/full/shard-one.safetensors",
     "results/tiny/digits/resnet6/brecq-w1.58/shard-000.safetensors",
-    "results/tiny/logs/digits/resnet6/brecq-w1.58/quantize_models-000.log",
+    "results/tiny/logs/digits/resnet6/brecq-w1.58/compress_models-000.log",
     "results/tiny/benchmarks/digits/resnet6/full/train_models-001.tsv",
     "results/other/digits/dataset.safetensors",
     "downloads/dataset.safetensors",
 ]
 STALE = [
-    "results/tiny/benchmarks/digits/resnet6/obc-w4/quantize_models-000.tsv",
+    "results/tiny/benchmarks/digits/resnet6/obc-w4/compress_models-000.tsv",
     "results/tiny/digits/resnet6/full/shard-002.safetensors",
     "results/tiny/digits/resnet6/obc-w4/shard-000.safetensors",
     "results/tiny/figures/roc-old-data-resnet8-transfer.svg",
-    "results/tiny/logs/digits/resnet6/obc-w4/quantize_models-000.log",
+    "results/tiny/logs/digits/resnet6/obc-w4/compress_models-000.log",
     "results/tiny/old-data/dataset.safetensors",
 ]
 

@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY, TINY, Workdir
 
 LIBRARY = "workflow/scripts/ptq_privacy"
 FROM_SUMMARY = {"plot_tradeoff", "plot_adversaries", "plot_exposure", "conclude", "all"}
-FROM_LEAKAGE = FROM_SUMMARY | {"measure_leakage", "compare_precisions", "summarize"}
+FROM_LEAKAGE = FROM_SUMMARY | {"measure_leakage", "compare_variants", "summarize"}
 FROM_SCORES = FROM_LEAKAGE | {
     "score_attacks",
     "compare_calibration",
@@ -19,7 +19,7 @@ FROM_SCORES = FROM_LEAKAGE | {
     "calibrate_thresholds",
     "plot_roc",
 }
-FROM_QUANTIZATION = FROM_SCORES | {"query_logits", "quantize_models"}
+FROM_QUANTIZATION = FROM_SCORES | {"query_logits", "compress_models"}
 SWEEP = {"sweep_shadow_models", "plot_sweep"}  # of full precision
 FROM_ATTACKS = FROM_SCORES | SWEEP
 FROM_LOGITS = FROM_ATTACKS | {"query_logits"}
@@ -109,11 +109,11 @@ def test_a_training_key_of_one_data_set_retrains_that_one_alone(cloned):
     assert after["prepare_dataset"] == 1
 
 
-def test_a_head_precision_quantizes_only_that_precision(cloned):
+def test_a_head_variant_quantizes_only_that_variant(cloned):
     heads = [*TINY["quantization"]["decoupled"], {"bits": 1.58, "head_bits": 4}]
     plan = replan(cloned, quantization={"decoupled": heads})
     assert "train_models" not in plan
-    assert (plan["quantize_models"], plan["query_logits"], plan["score_attacks"]) == (2, 2, 2)
+    assert (plan["compress_models"], plan["query_logits"], plan["score_attacks"]) == (2, 2, 2)
 
 
 def test_a_setting_of_one_method_requantizes_by_that_method(cloned):

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from ptq_privacy.attacks.confidence import phi
 
 from ptq_privacy.attacks import lira
-from ptq_privacy.attacks.confidence import phi
-from ptq_privacy.experiment import Study
 from ptq_privacy.planning import jobs
 from ptq_privacy.planning.__main__ import SCHEMA
-from ptq_privacy.settings import checked
+from ptq_privacy.study.experiment import Study
+from ptq_privacy.study.schema import checked
 from tests.conftest import TINY, Workdir
 
 NETWORK = "digits/resnet6"
@@ -30,13 +30,13 @@ def test_the_plan_of_a_fresh_study(tmp_path):
         "assign_members": 2,
         "tabulate_members": 1,
         "train_models": 2,
-        "quantize_models": 2 * 2,
+        "compress_models": 2 * 2,
         "query_logits": 3 * 2,
         "score_attacks": 1 + 2 * 2,
         "measure_leakage": 1 + 2 * 2,
         "calibrate_thresholds": 1,
         "measure_exposure": 2,
-        "compare_precisions": 1,
+        "compare_variants": 1,
         "compare_calibration": 1,
         "summarize": 1,
         "plot_roc": 2,
@@ -69,7 +69,7 @@ def test_the_plan_of_the_papers_grid(tmp_path):
         "assign_members": datasets * shards,
         "tabulate_members": datasets,
         "train_models": networks * shards,
-        "quantize_models": networks * recipes * shards,
+        "compress_models": networks * recipes * shards,
         "query_logits": networks * (1 + recipes) * shards,
         "score_attacks": cells,
         "measure_leakage": cells,
@@ -78,7 +78,7 @@ def test_the_plan_of_the_papers_grid(tmp_path):
         "plot_tradeoff": networks,
         "calibrate_thresholds": networks,
         "measure_exposure": networks * adversaries,
-        "compare_precisions": networks,
+        "compare_variants": networks,
         "compare_calibration": networks,
         "sweep_shadow_models": networks,
         "plot_sweep": networks,
@@ -97,7 +97,7 @@ def test_every_config_has_a_plan(tmp_path, config, shards):
     workdir = Workdir(tmp_path)
     shipped = (workdir.repository / f"config/{config}.yaml").read_text()
     workdir.write_config(yaml.safe_load(shipped))
-    assert workdir.planned()["quantize_models"] == 5 * 4 * shards
+    assert workdir.planned()["compress_models"] == 5 * 4 * shards
 
 
 def test_a_finished_study_has_nothing_left_to_do(finished):
@@ -110,7 +110,7 @@ def test_transfer_alone_quantizes_only_the_shards_with_targets(tmp_path):
     config["attacks"]["adversaries"] = ["transfer"]
     workdir.write_config(config)
     plan = workdir.planned()
-    assert (plan["quantize_models"], plan["query_logits"]) == (2, 2 + 2)
+    assert (plan["compress_models"], plan["query_logits"]) == (2, 2 + 2)
     assert plan["conclude"] == 1
     assert "plot_adversaries" not in plan
 
@@ -121,7 +121,7 @@ def test_more_shadow_models_train_only_the_new_ones(study):
     study.write_config(config)
     plan = study.planned()
     assert plan["train_models"] == 2
-    assert plan["quantize_models"] == 2 * 2
+    assert plan["compress_models"] == 2 * 2
     assert plan["assign_members"] == 2
     assert "prepare_dataset" not in plan
 
@@ -132,12 +132,12 @@ def test_a_new_method_quantizes_only_by_it(study):
     study.write_config(config)
     plan = study.planned()
     assert "train_models" not in plan
-    assert plan["quantize_models"] == 2 * 2
+    assert plan["compress_models"] == 2 * 2
     assert plan["score_attacks"] == 2 * 2
 
 
 def test_scores_are_lira_on_the_recorded_logits(finished):
-    """From the files alone, by the public definition, for one target and one precision."""
+    """From the files alone, by the public definition, for one target and one variant."""
     shards = [
         pd.read_parquet(finished.results / NETWORK / f"brecq-w1.58/logits-{shard:03d}.parquet")
         for shard in range(2)
@@ -227,7 +227,7 @@ def test_a_checkpoint_of_another_study_is_refused_and_kept(study):
     done = study.snakemake(f"results/tiny/{NETWORK}/brecq-w1.58-head8/logits-000.parquet")
     output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "its precision is 'brecq-w1.58', expected 'brecq-w1.58-head8'" in output
+    assert "its variant is 'brecq-w1.58', expected 'brecq-w1.58-head8'" in output
     assert not logits.exists()
     assert own.read_bytes() == foreign.read_bytes()
 

@@ -1,4 +1,4 @@
-"""Membership inference on the recorded logits."""
+"""Membership inference on the recorded answers."""
 
 
 rule score_attacks:
@@ -6,11 +6,11 @@ rule score_attacks:
         target_logits=target_logits,
         shadow_logits=shadow_logits,
     output:
-        scores="<results>/{dataset}/{arch}/{precision}/scores-{adversary}.parquet",
+        scores=SCORES,
     log:
-        "<logs>/{dataset}/{arch}/{precision}/score_attacks-{adversary}.log",
+        "<logs>/{dataset}/{network}/{variant}/score_attacks-{adversary}.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/{precision}/score_attacks-{adversary}.tsv"
+        "<benchmarks>/{dataset}/{network}/{variant}/score_attacks-{adversary}.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -19,24 +19,30 @@ rule score_attacks:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
     params:
-        code=code("score_attacks"),
-        settings=ATTACK_SETTINGS,
+        code=code("score_attacks", "attacks"),
+        settings=lambda wildcards: {
+            **ATTACK_SETTINGS,
+            "variants": (
+                wildcards.variant,
+                shadow_variant(wildcards.adversary, wildcards.variant),
+            ),
+        },
     message:
-        "Attacking {wildcards.arch} on {wildcards.dataset} at {wildcards.precision} ({wildcards.adversary})."
+        "Attacking {wildcards.network} on {wildcards.dataset} at {wildcards.variant} ({wildcards.adversary})."
     script:
         "../scripts/score_attacks.py"
 
 
 rule measure_leakage:
     input:
-        scores="<results>/{dataset}/{arch}/{precision}/scores-{adversary}.parquet",
+        scores=SCORES,
     output:
-        leakage="<results>/{dataset}/{arch}/{precision}/leakage-{adversary}.parquet",
-        replicates="<results>/{dataset}/{arch}/{precision}/replicates-{adversary}.parquet",
+        leakage=LEAKAGE,
+        replicates=REPLICATES,
     log:
-        "<logs>/{dataset}/{arch}/{precision}/measure_leakage-{adversary}.log",
+        "<logs>/{dataset}/{network}/{variant}/measure_leakage-{adversary}.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/{precision}/measure_leakage-{adversary}.tsv"
+        "<benchmarks>/{dataset}/{network}/{variant}/measure_leakage-{adversary}.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -51,24 +57,20 @@ rule measure_leakage:
             "seed": config["seed"],
         },
     message:
-        "Measuring what {wildcards.arch} on {wildcards.dataset} leaks at {wildcards.precision} ({wildcards.adversary})."
+        "Measuring what {wildcards.network} on {wildcards.dataset} leaks at {wildcards.variant} ({wildcards.adversary})."
     script:
         "../scripts/measure_leakage.py"
 
 
 rule sweep_shadow_models:
     input:
-        logits=expand(
-            "<results>/{dataset}/{arch}/full/logits-{shard}.parquet",
-            shard=STUDY.pool.shards,
-            allow_missing=True,
-        ),
+        logits=pool_logits(["full"]),
     output:
-        sweep="<results>/{dataset}/{arch}/full/shadow-sweep.parquet",
+        sweep=SWEEP,
     log:
-        "<logs>/{dataset}/{arch}/full/sweep_shadow_models.log",
+        "<logs>/{dataset}/{network}/full/sweep_shadow_models.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/full/sweep_shadow_models.tsv"
+        "<benchmarks>/{dataset}/{network}/full/sweep_shadow_models.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -77,28 +79,24 @@ rule sweep_shadow_models:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        code=code("sweep_shadow_models"),
-        settings={**ATTACK_SETTINGS, "seed": config["seed"]},
+        code=code("sweep_shadow_models", "attacks"),
+        settings=ATTACK_SETTINGS,
     message:
-        "Attacking {wildcards.arch} on {wildcards.dataset} with fewer shadow models."
+        "Attacking {wildcards.network} on {wildcards.dataset} with fewer shadow models."
     script:
         "../scripts/sweep_shadow_models.py"
 
 
-rule compare_precisions:
+rule compare_variants:
     input:
-        leakage=of_each_precision(
-            "<results>/{dataset}/{arch}/{precision}/leakage-{adversary}.parquet"
-        ),
-        replicates=of_each_precision(
-            "<results>/{dataset}/{arch}/{precision}/replicates-{adversary}.parquet"
-        ),
+        leakage=of_each_variant(LEAKAGE),
+        replicates=of_each_variant(REPLICATES),
     output:
-        comparisons="<results>/{dataset}/{arch}/comparisons.parquet",
+        comparisons=COMPARISONS,
     log:
-        "<logs>/{dataset}/{arch}/compare_precisions.log",
+        "<logs>/{dataset}/{network}/compare_variants.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/compare_precisions.tsv"
+        "<benchmarks>/{dataset}/{network}/compare_variants.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -107,27 +105,25 @@ rule compare_precisions:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
-        code=code("compare_precisions"),
+        code=code("compare_variants"),
         settings={
-            "cells": PRECISION_CELLS,
+            "cells": VARIANT_CELLS,
         },
     message:
-        "Comparing precisions and adversaries of {wildcards.arch} on {wildcards.dataset}."
+        "Comparing variants and adversaries of {wildcards.network} on {wildcards.dataset}."
     script:
-        "../scripts/compare_precisions.py"
+        "../scripts/compare_variants.py"
 
 
 rule compare_calibration:
     input:
-        scores=of_each_quantized(
-            "<results>/{dataset}/{arch}/{precision}/scores-{adversary}.parquet"
-        ),
+        scores=of_each_variant(SCORES, COMPRESSED_CELLS),
     output:
-        calibration="<results>/{dataset}/{arch}/calibration.parquet",
+        calibration=CALIBRATION,
     log:
-        "<logs>/{dataset}/{arch}/compare_calibration.log",
+        "<logs>/{dataset}/{network}/compare_calibration.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/compare_calibration.tsv"
+        "<benchmarks>/{dataset}/{network}/compare_calibration.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -138,29 +134,29 @@ rule compare_calibration:
     params:
         code=code("compare_calibration"),
         settings={
-            "cells": QUANTIZED_CELLS,
+            "cells": COMPRESSED_CELLS,
             "attack": config["attacks"]["headline"],
-            "calibration_samples": config["quantization"]["calibration_samples"],
+            "calibration_samples": config["compression"]["calibration_samples"],
             "seed": config["seed"],
             "replicates": config["attacks"]["bootstrap_replicates"],
         },
     message:
-        "Comparing calibration samples of {wildcards.arch} on {wildcards.dataset} with other members."
+        "Comparing calibration samples of {wildcards.network} on {wildcards.dataset} with other members."
     script:
         "../scripts/compare_calibration.py"
 
 
 rule measure_exposure:
     input:
-        scores=scores_of_precisions,
-        full_logits=full_logits,
+        scores=scores_of_variants,
+        full_logits=pool_logits(["full"]),
     output:
-        exposure="<results>/{dataset}/{arch}/exposure-{adversary}.parquet",
-        summary="<results>/{dataset}/{arch}/exposure-summary-{adversary}.parquet",
+        exposure=EXPOSURE,
+        summary=EXPOSURE_SUMMARY,
     log:
-        "<logs>/{dataset}/{arch}/measure_exposure-{adversary}.log",
+        "<logs>/{dataset}/{network}/measure_exposure-{adversary}.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/measure_exposure-{adversary}.tsv"
+        "<benchmarks>/{dataset}/{network}/measure_exposure-{adversary}.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -169,36 +165,29 @@ rule measure_exposure:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=60,
     params:
-        code=code("measure_exposure"),
+        code=code("measure_exposure", "headline"),
         settings={
-            "precisions": [str(precision) for precision in STUDY.precisions],
+            **HEADLINE_SETTINGS,
+            "variants": [str(variant) for variant in STUDY.variants],
             "attack": config["attacks"]["headline"],
-            **ATTACK_SETTINGS,
-            "seed": config["seed"],
             "replicates": config["attacks"]["bootstrap_replicates"],
         },
     message:
-        "Looking which samples of {wildcards.dataset} stay exposed in {wildcards.arch} ({wildcards.adversary})."
+        "Looking which samples of {wildcards.dataset} stay exposed in {wildcards.network} ({wildcards.adversary})."
     script:
         "../scripts/measure_exposure.py"
 
 
 rule calibrate_thresholds:
     input:
-        scores=of_each_precision(
-            "<results>/{dataset}/{arch}/{precision}/scores-{adversary}.parquet"
-        ),
-        logits=[
-            f"<results>/{{dataset}}/{{arch}}/{precision}/logits-{shard}.parquet"
-            for precision in POOL_PRECISIONS
-            for shard in STUDY.pool.shards
-        ],
+        scores=of_each_variant(SCORES),
+        logits=pool_logits(POOL_VARIANTS),
     output:
-        thresholds="<results>/{dataset}/{arch}/thresholds.parquet",
+        thresholds=THRESHOLDS,
     log:
-        "<logs>/{dataset}/{arch}/calibrate_thresholds.log",
+        "<logs>/{dataset}/{network}/calibrate_thresholds.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/calibrate_thresholds.tsv"
+        "<benchmarks>/{dataset}/{network}/calibrate_thresholds.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -207,15 +196,14 @@ rule calibrate_thresholds:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=240,
     params:
-        code=code("calibrate_thresholds"),
-        pools=POOL_PRECISIONS,
+        code=code("calibrate_thresholds", "attacks"),
+        pools=POOL_VARIANTS,
         settings={
-            "cells": PRECISION_CELLS,
             **ATTACK_SETTINGS,
-            "seed": config["seed"],
+            "cells": VARIANT_CELLS,
             "replicates": config["attacks"]["bootstrap_replicates"],
         },
     message:
-        "Calibrating thresholds on the shadow models of {wildcards.arch} on {wildcards.dataset}."
+        "Calibrating thresholds on the shadow models of {wildcards.network} on {wildcards.dataset}."
     script:
         "../scripts/calibrate_thresholds.py"

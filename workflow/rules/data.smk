@@ -1,9 +1,25 @@
-"""Which images there are, and which model may see which."""
+"""Which samples there are, and which model may see which."""
+
+
+def source_settings(wildcards):
+    """How a data set is prepared; nothing of how it is used."""
+    entry = config["datasets"][wildcards.dataset]
+    own = {key: entry[key] for key in entry if key not in ("training", "queries")}
+    return {"name": wildcards.dataset, "seed": config["seed"], **own}
+
+
+def published(wildcards):
+    """What a source's fragment says of the published files: classes and checksums."""
+    more = fragments.get(
+        "sources", config["datasets"][wildcards.dataset]["source"]
+    ).more
+    checksums = {name: file["sha256"] for name, file in more.get("files", {}).items()}
+    return {"classes": more.get("classes"), "sha256": checksums}
 
 
 rule prepare_dataset:
     output:
-        dataset="<results>/{dataset}/dataset.safetensors",
+        dataset=DATASET,
     log:
         "<logs>/{dataset}/prepare_dataset.log",
     benchmark:
@@ -16,19 +32,20 @@ rule prepare_dataset:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=120,
     params:
-        code=code("prepare_dataset"),
+        code=code("prepare_dataset", "source", "check", "normalise"),
         settings=source_settings,
+        published=published,
     message:
-        "Preparing the images of {wildcards.dataset}."
+        "Preparing the samples of {wildcards.dataset}."
     script:
         "../scripts/prepare_dataset.py"
 
 
 rule assign_members:
     input:
-        dataset="<results>/{dataset}/dataset.safetensors",
+        dataset=DATASET,
     output:
-        membership="<results>/{dataset}/members-{shard}.parquet",
+        membership=MEMBERS,
     log:
         "<logs>/{dataset}/assign_members-{shard}.log",
     benchmark:
@@ -55,13 +72,9 @@ rule assign_members:
 
 rule tabulate_members:
     input:
-        membership=expand(
-            "<results>/{dataset}/members-{shard}.parquet",
-            shard=STUDY.pool.shards,
-            allow_missing=True,
-        ),
+        membership=expand(MEMBERS, shard=STUDY.pool.shards, allow_missing=True),
     output:
-        membership="<results>/{dataset}/membership.parquet",
+        membership=MEMBERSHIP,
     log:
         "<logs>/{dataset}/tabulate_members.log",
     benchmark:

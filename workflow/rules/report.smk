@@ -14,14 +14,12 @@ ATTACKS_SHOWN = list(dict.fromkeys([config["attacks"]["headline"], "rmia_online"
 
 rule summarize:
     input:
-        leakage=of_each_cell(
-            "<results>/{dataset}/{arch}/{precision}/leakage-{adversary}.parquet"
-        ),
+        leakage=of_each_cell(LEAKAGE),
         checkpoints=[path for cell in CELLS for path in checkpoints_of(cell)],
-        comparisons=of_each_network("<results>/{dataset}/{arch}/comparisons.parquet"),
-        calibration=CALIBRATION,
+        comparisons=of_each_network(COMPARISONS),
+        calibration=CALIBRATIONS,
     output:
-        parquet="<results>/tables/summary.parquet",
+        parquet=SUMMARY,
         csv=report(
             "<results>/tables/summary.csv",
             caption="../report/summary.rst",
@@ -42,6 +40,7 @@ rule summarize:
         runtime=30,
     params:
         code=code("summarize"),
+        titles=STUDY.titles,
         settings={
             "cells": CELLS,
             "networks": NETWORKS,
@@ -57,20 +56,23 @@ rule summarize:
 
 rule plot_roc:
     input:
-        scores=scores_of_precisions,
+        scores=scores_of_variants,
     output:
         svg=report(
-            "<results>/figures/roc-{dataset}-{arch}-{adversary}.svg",
+            roc("svg"),
             caption="../report/roc.rst",
             category="{dataset}",
             subcategory=QUESTIONS["leakage"],
-            labels={"figure": "ROC, {adversary} shadow models", "network": "{arch}"},
+            labels={
+                "figure": "ROC, {adversary} shadow models",
+                "network": "{network}",
+            },
         ),
-        png="<results>/figures/roc-{dataset}-{arch}-{adversary}.png",
+        png=roc("png"),
     log:
-        "<logs>/{dataset}/{arch}/plot_roc-{adversary}.log",
+        "<logs>/{dataset}/{network}/plot_roc-{adversary}.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/plot_roc-{adversary}.tsv"
+        "<benchmarks>/{dataset}/{network}/plot_roc-{adversary}.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -80,39 +82,40 @@ rule plot_roc:
         runtime=30,
     params:
         code=code("plot_roc"),
-        precisions=[str(precision) for precision in STUDY.precisions],
+        titles=STUDY.titles,
+        variants=[str(variant) for variant in STUDY.variants],
         attack=config["attacks"]["headline"],
-        title="{dataset}, {arch}, {adversary} shadow models",
+        title="{dataset}, {network}, {adversary} shadow models",
     message:
-        "Drawing the ROC of {wildcards.arch} on {wildcards.dataset} ({wildcards.adversary})."
+        "Drawing the ROC of {wildcards.network} on {wildcards.dataset} ({wildcards.adversary})."
     script:
         "../scripts/plot_roc.py"
 
 
 rule plot_tradeoff:
     input:
-        summary="<results>/tables/summary.parquet",
+        summary=SUMMARY,
     output:
         svg=report(
-            "<results>/figures/tradeoff-{dataset}-{arch}.svg",
+            figure("tradeoff", "svg"),
             caption="../report/tradeoff.rst",
             category="{dataset}",
             subcategory=QUESTIONS["leakage"],
-            labels={"figure": "leakage against accuracy", "network": "{arch}"},
+            labels={"figure": "leakage against accuracy", "network": "{network}"},
         ),
-        png="<results>/figures/tradeoff-{dataset}-{arch}.png",
+        png=figure("tradeoff", "png"),
         storage_svg=report(
-            "<results>/figures/storage-{dataset}-{arch}.svg",
+            figure("storage", "svg"),
             caption="../report/storage.rst",
             category="{dataset}",
             subcategory=QUESTIONS["storage"],
-            labels={"figure": "leakage against storage", "network": "{arch}"},
+            labels={"figure": "leakage against storage", "network": "{network}"},
         ),
-        storage_png="<results>/figures/storage-{dataset}-{arch}.png",
+        storage_png=figure("storage", "png"),
     log:
-        "<logs>/{dataset}/{arch}/plot_tradeoff.log",
+        "<logs>/{dataset}/{network}/plot_tradeoff.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/plot_tradeoff.tsv"
+        "<benchmarks>/{dataset}/{network}/plot_tradeoff.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -122,29 +125,33 @@ rule plot_tradeoff:
         runtime=30,
     params:
         code=code("plot_tradeoff"),
+        titles=STUDY.titles,
         attack=config["attacks"]["headline"],
     message:
-        "Drawing leakage against accuracy and storage of {wildcards.arch} on {wildcards.dataset}."
+        "Drawing leakage against accuracy and storage of {wildcards.network} on {wildcards.dataset}."
     script:
         "../scripts/plot_tradeoff.py"
 
 
 rule plot_sweep:
     input:
-        sweep="<results>/{dataset}/{arch}/full/shadow-sweep.parquet",
+        sweep=SWEEP,
     output:
         svg=report(
-            "<results>/figures/sweep-{dataset}-{arch}.svg",
+            figure("sweep", "svg"),
             caption="../report/sweep.rst",
             category="{dataset}",
             subcategory=QUESTIONS["attacks"],
-            labels={"figure": "attacks with fewer shadow models", "network": "{arch}"},
+            labels={
+                "figure": "attacks with fewer shadow models",
+                "network": "{network}",
+            },
         ),
-        png="<results>/figures/sweep-{dataset}-{arch}.png",
+        png=figure("sweep", "png"),
     log:
-        "<logs>/{dataset}/{arch}/plot_sweep.log",
+        "<logs>/{dataset}/{network}/plot_sweep.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/plot_sweep.tsv"
+        "<benchmarks>/{dataset}/{network}/plot_sweep.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -154,30 +161,31 @@ rule plot_sweep:
         runtime=30,
     params:
         code=code("plot_sweep"),
-        title="{dataset}, {arch}",
+        titles=STUDY.titles,
+        title="{dataset}, {network}",
     message:
-        "Drawing leakage of {wildcards.arch} on {wildcards.dataset} against the number of shadow models."
+        "Drawing leakage of {wildcards.network} on {wildcards.dataset} against the number of shadow models."
     script:
         "../scripts/plot_sweep.py"
 
 
 rule plot_adversaries:
     input:
-        summary="<results>/tables/summary.parquet",
-        comparisons="<results>/{dataset}/{arch}/comparisons.parquet",
+        summary=SUMMARY,
+        comparisons=COMPARISONS,
     output:
         svg=report(
-            "<results>/figures/adversaries-{dataset}-{arch}.svg",
+            figure("adversaries", "svg"),
             caption="../report/adversaries.rst",
             category="{dataset}",
             subcategory=QUESTIONS["adversaries"],
-            labels={"figure": "transfer against adaptive", "network": "{arch}"},
+            labels={"figure": "transfer against adaptive", "network": "{network}"},
         ),
-        png="<results>/figures/adversaries-{dataset}-{arch}.png",
+        png=figure("adversaries", "png"),
     log:
-        "<logs>/{dataset}/{arch}/plot_adversaries.log",
+        "<logs>/{dataset}/{network}/plot_adversaries.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/plot_adversaries.tsv"
+        "<benchmarks>/{dataset}/{network}/plot_adversaries.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -187,46 +195,45 @@ rule plot_adversaries:
         runtime=30,
     params:
         code=code("plot_adversaries"),
+        titles=STUDY.titles,
         attacks=ATTACKS_SHOWN,
-        title="{dataset}, {arch}",
+        title="{dataset}, {network}",
     message:
-        "Drawing transfer against adaptive for {wildcards.arch} on {wildcards.dataset}."
+        "Drawing transfer against adaptive for {wildcards.network} on {wildcards.dataset}."
     script:
         "../scripts/plot_adversaries.py"
 
 
 rule plot_exposure:
     input:
-        summary="<results>/tables/summary.parquet",
-        dataset="<results>/{dataset}/dataset.safetensors",
+        summary=SUMMARY,
+        dataset=DATASET,
         summaries=expand(
-            "<results>/{dataset}/{arch}/exposure-summary-{adversary}.parquet",
-            adversary=STUDY.adversaries,
-            allow_missing=True,
+            EXPOSURE_SUMMARY, adversary=STUDY.adversaries, allow_missing=True
         ),
         # Of the adversary who knows most.
-        exposure=f"<results>/{{dataset}}/{{arch}}/exposure-{STUDY.adversaries[-1]}.parquet",
+        exposure=expand(EXPOSURE, adversary=STUDY.adversaries[-1], allow_missing=True),
     output:
         svg=report(
-            "<results>/figures/exposure-{dataset}-{arch}.svg",
+            figure("exposure", "svg"),
             caption="../report/exposure.rst",
             category="{dataset}",
             subcategory=QUESTIONS["exposure"],
-            labels={"figure": "exposure by rank and precision", "network": "{arch}"},
+            labels={"figure": "exposure by rank and variant", "network": "{network}"},
         ),
-        png="<results>/figures/exposure-{dataset}-{arch}.png",
+        png=figure("exposure", "png"),
         sheet_svg=report(
-            "<results>/figures/exposed-{dataset}-{arch}.svg",
+            figure("exposed", "svg"),
             caption="../report/contact_sheet.rst",
             category="{dataset}",
             subcategory=QUESTIONS["exposure"],
-            labels={"figure": "the most exposed images", "network": "{arch}"},
+            labels={"figure": "the most exposed images", "network": "{network}"},
         ),
-        sheet_png="<results>/figures/exposed-{dataset}-{arch}.png",
+        sheet_png=figure("exposed", "png"),
     log:
-        "<logs>/{dataset}/{arch}/plot_exposure.log",
+        "<logs>/{dataset}/{network}/plot_exposure.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/plot_exposure.tsv"
+        "<benchmarks>/{dataset}/{network}/plot_exposure.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -235,26 +242,23 @@ rule plot_exposure:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=30,
     params:
-        code=code("plot_exposure"),
+        code=code("plot_exposure", "show"),
+        titles=STUDY.titles,
         adversaries=STUDY.adversaries,
-        title="{dataset}, {arch}",
     message:
-        "Drawing which images of {wildcards.dataset} stay exposed in {wildcards.arch}."
+        "Drawing which images of {wildcards.dataset} stay exposed in {wildcards.network}."
     script:
         "../scripts/plot_exposure.py"
 
 
 rule conclude:
     input:
-        summary="<results>/tables/summary.parquet",
-        comparisons=of_each_network("<results>/{dataset}/{arch}/comparisons.parquet"),
-        calibration=of_each_network("<results>/{dataset}/{arch}/calibration.parquet"),
-        sweeps=of_each_network("<results>/{dataset}/{arch}/full/shadow-sweep.parquet"),
-        exposures=of_each_network(
-            "<results>/{dataset}/{arch}/exposure-summary-{adversary}.parquet",
-            adversary=STUDY.adversaries,
-        ),
-        thresholds=THRESHOLDS,
+        summary=SUMMARY,
+        comparisons=of_each_network(COMPARISONS),
+        calibration=CALIBRATIONS,
+        sweeps=of_each_network(SWEEP),
+        exposures=of_each_network(EXPOSURE_SUMMARY, adversary=STUDY.adversaries),
+        thresholds=ALL_THRESHOLDS,
     output:
         conclusions_html=report(
             "<results>/tables/conclusions.html",
@@ -290,12 +294,9 @@ rule conclude:
         runtime=30,
     params:
         code=code("conclude"),
+        titles=STUDY.titles,
         settings={
-            "networks": [
-                (dataset, arch)
-                for dataset in STUDY.datasets
-                for arch in STUDY.architectures
-            ],
+            "networks": NETWORKS,
             "adversaries": STUDY.adversaries,
             "attacks": ATTACKS_SHOWN,
         },

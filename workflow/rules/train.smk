@@ -1,45 +1,50 @@
 """Target and shadow models: one recipe for all of the pool."""
 
 
+def own_network(wildcards):
+    """Your own network is tried before it is trained."""
+    return TRIED if STUDY.networks[wildcards.network].own else []
+
+
 rule check_network:
     input:
-        dataset="<results>/{dataset}/dataset.safetensors",
+        dataset=DATASET,
     output:
-        network="<results>/{dataset}/{arch}/network.json",
+        network=TRIED,
     log:
-        "<logs>/{dataset}/{arch}/check_network.log",
+        "<logs>/{dataset}/{network}/check_network.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/check_network.tsv"
+        "<benchmarks>/{dataset}/{network}/check_network.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
-        code=code_of_network("check_network"),
+        code=code("check_network", "network", "normalise"),
         settings=lambda wildcards: {
-            "factory": STUDY.factories[wildcards.arch],
-            "quantized": any(precision.quantized for precision in STUDY.precisions),
+            **network_settings(wildcards),
+            "quantized": any(not method.own for method in STUDY.methods.values()),
         },
     message:
-        "Trying {wildcards.arch} on {wildcards.dataset} before it is trained."
+        "Trying {wildcards.network} on {wildcards.dataset} before it is trained."
     script:
         "../scripts/check_network.py"
 
 
 rule train_models:
     input:
-        dataset="<results>/{dataset}/dataset.safetensors",
-        membership="<results>/{dataset}/members-{shard}.parquet",
+        dataset=DATASET,
+        membership=MEMBERS,
         network=own_network,
     output:
-        checkpoints="<results>/{dataset}/{arch}/full/shard-{shard}.safetensors",
+        checkpoints=TRAINED,
     log:
-        "<logs>/{dataset}/{arch}/full/train_models-{shard}.log",
+        "<logs>/{dataset}/{network}/full/train_models-{shard}.log",
     benchmark:
-        "<benchmarks>/{dataset}/{arch}/full/train_models-{shard}.tsv"
+        "<benchmarks>/{dataset}/{network}/full/train_models-{shard}.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -48,14 +53,16 @@ rule train_models:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=1440,
     params:
-        code=code_of_network("train_models"),
+        code=code("train_models", "network", "normalise", "augment"),
         settings=lambda wildcards: {
-            "identity": identity(wildcards, precision="full"),
-            "factory": STUDY.factories[wildcards.arch],
-            "recipe": training_of(config, wildcards.dataset),
+            "identity": identity(wildcards, "full"),
+            **network_settings(wildcards),
+            "recipe": recipe_of(
+                config, wildcards.dataset, STUDY.networks[wildcards.network]
+            ),
             "seed": config["seed"],
         },
     message:
-        "Training {wildcards.arch} on {wildcards.dataset}, shard {wildcards.shard}."
+        "Training {wildcards.network} on {wildcards.dataset}, shard {wildcards.shard}."
     script:
         "../scripts/train_models.py"

@@ -18,7 +18,7 @@ README = ROOT / "config" / "README.md"
 
 sys.path.append(str(ROOT / "workflow" / "scripts"))
 
-from ptq_privacy.settings import allowed  # noqa: E402
+from ptq_privacy.study.schema import allowed
 
 OPENING = """\
 # The config file
@@ -26,7 +26,7 @@ OPENING = """\
 <!-- Written by workflow/schemas/document.py from config.schema.yaml: edit those, not this file. -->
 
 A config file describes one study from its images to its tables: which data sets are audited, which
-networks are trained on them, at which precisions they are attacked, and by whom. It is a whole
+networks are trained on them, at which variants they are attacked, and by whom. It is a whole
 study of its own. Nothing is inherited from another config, only from the defaults listed here.
 
 ```

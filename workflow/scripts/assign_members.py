@@ -1,9 +1,9 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.stages.assign import assign_shard
+from ptq_privacy.files import origin
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.assign_members import assign_members
 
 joblog.start(snakemake.log[0])
-assign_shard(
+assign_members(
     snakemake.input.dataset,
     snakemake.output.membership,
     **snakemake.params.settings,

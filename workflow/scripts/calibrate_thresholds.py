@@ -1,6 +1,6 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.stages.threshold import calibrate_thresholds
+from ptq_privacy.files import origin
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.calibrate_thresholds import calibrate_thresholds
 
 joblog.start(snakemake.log[0])
 pools, logits = snakemake.params.pools, snakemake.input.logits

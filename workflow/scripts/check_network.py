@@ -1,5 +1,9 @@
-from ptq_privacy import joblog
-from ptq_privacy.stages.check import check_network
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.check_network import check_network
 
 joblog.start(snakemake.log[0])
-check_network(snakemake.input.dataset, snakemake.output.network, **snakemake.params.settings)
+check_network(
+    snakemake.input.dataset,
+    snakemake.output.network,
+    **snakemake.params.settings,
+)

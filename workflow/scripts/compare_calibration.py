@@ -1,6 +1,6 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.stages.compare import compare_calibration
+from ptq_privacy.files import origin
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.compare_calibration import compare_calibration
 
 joblog.start(snakemake.log[0])
 compare_calibration(

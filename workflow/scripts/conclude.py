@@ -1,21 +1,9 @@
-from ptq_privacy import joblog
-from ptq_privacy.report import publish
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.conclude import conclude
 
 joblog.start(snakemake.log[0])
-given, settings = snakemake.input, snakemake.params.settings
-adversaries = settings["adversaries"]
-networks = []
-for place, (dataset, arch) in enumerate(settings["networks"]):
-    exposures = given.exposures[place * len(adversaries) :][: len(adversaries)]
-    networks.append(
-        publish.Network(
-            dataset=dataset,
-            arch=arch,
-            comparisons=given.comparisons[place],
-            calibration=given.calibration[place],
-            sweep=given.sweeps[place],
-            exposures=dict(zip(adversaries, exposures, strict=True)),
-            thresholds=given.thresholds[place] if given.thresholds else None,
-        )
-    )
-publish.publish(networks, given.summary, settings["attacks"], **dict(snakemake.output.items()))
+conclude(
+    **dict(snakemake.input.items()),
+    **snakemake.params.settings,
+    outputs=dict(snakemake.output.items()),
+)

@@ -1,11 +1,11 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.stages.expose import expose_samples
+from ptq_privacy.files import origin
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.measure_exposure import measure_exposure
 
 joblog.start(snakemake.log[0])
 settings = dict(snakemake.params.settings)
-expose_samples(
-    dict(zip(settings.pop("precisions"), snakemake.input.scores, strict=True)),
+measure_exposure(
+    dict(zip(settings.pop("variants"), snakemake.input.scores, strict=True)),
     snakemake.output.exposure,
     snakemake.output.summary,
     snakemake.input.full_logits,

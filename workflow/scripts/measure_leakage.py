@@ -1,9 +1,9 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.stages.measure import measure_scores
+from ptq_privacy.files import origin
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.measure_leakage import measure_leakage
 
 joblog.start(snakemake.log[0])
-measure_scores(
+measure_leakage(
     snakemake.input.scores,
     snakemake.output.leakage,
     snakemake.output.replicates,

@@ -1,15 +1,12 @@
-import pandas as pd
-
-from ptq_privacy import joblog
-from ptq_privacy.report import adversaries
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.plot_adversaries import plot_adversaries
 
 joblog.start(snakemake.log[0])
-summary = pd.read_parquet(snakemake.input.summary)
-own = (summary["dataset"] == snakemake.wildcards.dataset) & (
-    summary["arch"] == snakemake.wildcards.arch
-)
-adversaries.plot(
-    adversaries.side_by_side(pd.read_parquet(snakemake.input.comparisons), summary[own]),
+plot_adversaries(
+    snakemake.input.summary,
+    snakemake.input.comparisons,
+    snakemake.wildcards.dataset,
+    snakemake.wildcards.network,
     snakemake.params.attacks,
     snakemake.params.title,
     [snakemake.output.svg, snakemake.output.png],

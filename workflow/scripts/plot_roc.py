@@ -1,9 +1,9 @@
-from ptq_privacy import joblog
-from ptq_privacy.report import roc
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.plot_roc import plot_roc
 
 joblog.start(snakemake.log[0])
-roc.plot(
-    dict(zip(snakemake.params.precisions, snakemake.input.scores, strict=True)),
+plot_roc(
+    dict(zip(snakemake.params.variants, snakemake.input.scores, strict=True)),
     snakemake.params.attack,
     snakemake.params.title,
     [snakemake.output.svg, snakemake.output.png],

@@ -1,10 +1,9 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import tables
-from ptq_privacy.report import sweep
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.plot_sweep import plot_sweep
 
 joblog.start(snakemake.log[0])
-sweep.plot(
-    tables.read_frame(snakemake.input.sweep),
+plot_sweep(
+    snakemake.input.sweep,
     snakemake.params.title,
     [snakemake.output.svg, snakemake.output.png],
 )

@@ -1,10 +1,13 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import tables
-from ptq_privacy.report import storage, tradeoff
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.plot_tradeoff import plot_tradeoff
 
 joblog.start(snakemake.log[0])
 output = snakemake.output
-table = tables.read_frame(snakemake.input.summary)
-which = (snakemake.wildcards.dataset, snakemake.wildcards.arch, snakemake.params.attack)
-tradeoff.plot(table, *which, [output.svg, output.png])
-storage.plot(table, *which, [output.storage_svg, output.storage_png])
+plot_tradeoff(
+    snakemake.input.summary,
+    snakemake.wildcards.dataset,
+    snakemake.wildcards.network,
+    snakemake.params.attack,
+    [output.svg, output.png],
+    [output.storage_svg, output.storage_png],
+)

@@ -1,10 +1,10 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import dataset, origin
-from ptq_privacy.data.sources import prepare
+from ptq_privacy.files import origin
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.prepare_dataset import prepare_dataset
 
 joblog.start(snakemake.log[0])
-dataset.write(
+prepare_dataset(
     snakemake.output.dataset,
-    prepare(snakemake.params.settings),
-    origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    snakemake.params.settings,
+    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

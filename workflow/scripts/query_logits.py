@@ -1,19 +1,17 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.models.checkpoints import Identity
-from ptq_privacy.stages.query import query_shard
+from ptq_privacy.files import origin
+from ptq_privacy.files.checkpoints import Identity
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.query_logits import query_logits
 
 joblog.start(snakemake.log[0])
-settings = snakemake.params.settings
-query_shard(
+settings = dict(snakemake.params.settings)
+query_logits(
     snakemake.input.dataset,
     snakemake.input.membership,
     snakemake.input.checkpoints,
     snakemake.output.logits,
-    identity=Identity(**settings["identity"]),
-    factory=settings["factory"],
-    queries=settings["queries"],
-    compact=settings["logits"] == "compact",
+    identity=Identity(**settings.pop("identity")),
+    **settings,
     device=snakemake.config["device"],
     origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

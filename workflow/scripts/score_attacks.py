@@ -1,9 +1,9 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.stages.score import score_targets
+from ptq_privacy.files import origin
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.score_attacks import score_attacks
 
 joblog.start(snakemake.log[0])
-score_targets(
+score_attacks(
     snakemake.input.target_logits,
     snakemake.input.shadow_logits,
     snakemake.output.scores,

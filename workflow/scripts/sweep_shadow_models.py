@@ -1,6 +1,6 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.stages.sweep import sweep_shadow_models
+from ptq_privacy.files import origin
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.sweep_shadow_models import sweep_shadow_models
 
 joblog.start(snakemake.log[0])
 sweep_shadow_models(

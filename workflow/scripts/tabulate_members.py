@@ -1,10 +1,10 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import membership, origin
+from ptq_privacy.files import origin
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.tabulate_members import tabulate_members
 
 joblog.start(snakemake.log[0])
-shards = [membership.read(path) for path in snakemake.input.membership]
-membership.write(
+tabulate_members(
+    snakemake.input.membership,
     snakemake.output.membership,
-    {m: row for s in shards for m, row in s.items()},
-    origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

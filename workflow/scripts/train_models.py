@@ -1,19 +1,18 @@
-from ptq_privacy import joblog
-from ptq_privacy.data import origin
-from ptq_privacy.models.checkpoints import Identity
-from ptq_privacy.models.training import Recipe
-from ptq_privacy.stages.train import train_shard
+from ptq_privacy.files import origin
+from ptq_privacy.files.checkpoints import Identity
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.train_models import train_models
+from ptq_privacy.training.sgd import Recipe
 
 joblog.start(snakemake.log[0])
-settings = snakemake.params.settings
-train_shard(
+settings = dict(snakemake.params.settings)
+train_models(
     snakemake.input.dataset,
     snakemake.input.membership,
     snakemake.output.checkpoints,
-    identity=Identity(**settings["identity"]),
-    factory=settings["factory"],
-    recipe=Recipe(**settings["recipe"]),
-    seed=settings["seed"],
+    identity=Identity(**settings.pop("identity")),
+    recipe=Recipe(**settings.pop("recipe")),
+    **settings,
     device=snakemake.config["device"],
     origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
 )

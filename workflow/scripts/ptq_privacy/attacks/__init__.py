@@ -1,1 +1,44 @@
-"""Membership inference from recorded confidences, and how well it does."""
+"""Membership inference from recorded answers, one file an attack.
+
+An attack is a function from evidence and its settings to scores, float64 [T, samples] each, higher
+= more likely a member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ptq_privacy.attacks.evidence import Evidence
+from ptq_privacy.study import fragments
+
+
+def score(
+    attacks: Mapping[str, Mapping[str, Any]],
+    evidence: Evidence,
+    wanted: Iterable[str] | None = None,
+) -> dict[str, np.ndarray]:
+    """What attacks say of every sample of every target.
+
+    Args:
+        attacks: settings by name, in the order of the scores; defaults stand for what is left out.
+        evidence: what they may look at.
+        wanted: names of scores; all that the attacks give if None.
+
+    Returns:
+        By score, float64 [T, samples].
+
+    Raises:
+        ValueError: an attack or a setting is unknown, or a wanted score is none of theirs.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, settings in attacks.items():
+        fragment = fragments.get("attacks", name)
+        if wanted is None or set(fragment.more["scores"]) & set(wanted):
+            found |= fragment.find()(evidence, fragment.settings(settings))
+    absent = sorted(set(wanted or ()) - set(found))
+    if absent:
+        raise ValueError(f"score {absent[0]!r} is none of {', '.join(found) or 'the attacks'}")
+    return found if wanted is None else {name: found[name] for name in wanted}

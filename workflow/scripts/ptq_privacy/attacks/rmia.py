@@ -7,29 +7,21 @@ worse by that measure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from .pool import checked, in_and_out, require_pairs, sample_blocks, sums_without_each
+from ptq_privacy.attacks import sides
+from ptq_privacy.attacks.evidence import Evidence
 
-ATTACKS = ("rmia_online", "rmia_offline")
 
-
-def scores(
-    target_phi: ArrayLike,
-    shadow_phi: ArrayLike,
-    member: ArrayLike,
-    targets: Sequence[int],
-    gamma: float = 2.0,
-    a: float = 0.3,
-) -> dict[str, np.ndarray]:
+def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Score every sample for every target with RMIA, averaged over queries.
 
-    With p = sigmoid(phi), the probability of the true class, theta the target and its shadow
-    models the pool without its pair, the score of sample x is the share of samples z with
+    With p = sigmoid(phi), the probability of the true class, and theta the target, the score of
+    sample x is the share of samples z with
 
         LR(x, z) = [p(x|theta) / p(x)] / [p(z|theta) / p(z)] >= gamma
 
@@ -42,61 +34,41 @@ def scores(
     for all pairs (x, z): log(samples) steps a score and no memory beyond the ratios.
 
     Args:
-        target_phi: [T, samples, queries], at least two samples.
-        shadow_phi: [P, samples, queries].
-        member: bool [P, samples], of complementary pairs.
-        targets: T model numbers of the pool; each one's own pair is left out.
-        gamma: how much likelier than z a sample must be, above 0. 2 in the paper.
-        a: 0 to 1, how p(x) is had from p_out alone: at 1 it is p_out. 0.3 in the paper for
+        evidence: of any membership, at least two samples.
+        settings: `gamma`: how much likelier than z a sample must be, above 0. 2 in the paper.
+            `a`: 0 to 1, how p(x) is had from p_out alone: at 1 it is p_out. 0.3 in the paper for
             CIFAR-10, 0.6 for CIFAR-100.
 
     Returns:
-        A float64 [T, samples] an attack, 0 to 1, higher = more likely a member.
+        A float64 [T, samples] a score, 0 to 1, higher = more likely a member.
 
     Raises:
-        ValueError: names the argument whose shape, type or values are wrong, or the pair that is
-            not complementary.
+        ValueError: names the setting that is out of range, or one sample only.
     """
-    attacked, pool, inside = checked(target_phi, shadow_phi, member, targets)
-    require_pairs(inside)
+    gamma, a = settings["gamma"], settings["a"]
     if not (gamma > 0 and np.isfinite(gamma)):
         raise ValueError(f"gamma: {gamma} is not above 0")
     if not 0 <= a <= 1:
         raise ValueError(f"a: {a} is not between 0 and 1")
-    samples, queries = pool.shape[1:]
+    targets, samples, queries = evidence.attacked.shape
     if samples < 2:
-        raise ValueError("shadow_phi: RMIA compares samples, and there is only one")
-    found = {attack: np.zeros((len(targets), samples)) for attack in ATTACKS}
-    for query in range(queries):
-        for attack, ratios in _log_ratios(attacked, pool, inside, targets, query, a).items():
-            for row, ratio in enumerate(ratios):
-                found[attack][row] += _share_below(ratio, np.log(gamma)) / queries
-    return found
-
-
-def _log_ratios(
-    attacked: np.ndarray,
-    pool: np.ndarray,
-    member: np.ndarray,
-    targets: Sequence[int],
-    query: int,
-    a: float,
-) -> dict[str, np.ndarray]:
-    """log p(x|theta) - log p(x) of one query, float64 [T, samples] an attack."""
-    found = {attack: np.empty(attacked.shape[:2]) for attack in ATTACKS}
-    pair_of = np.asarray(targets) // 2
-    left = len(pool) // 2 - 1
-    for block in sample_blocks(pool.shape[1]):
-        p_in, p_out = (
-            sums_without_each(expit(values)) / left
-            for values in in_and_out(pool, member, block, query)
-        )
-        log_p = -np.logaddexp(0, -attacked[:, block, query])  # of the target, exact near 1 and 0
-        smallest = np.finfo(np.float64).tiny  # below it p_in and p_out have no digits left
+        raise ValueError("evidence: RMIA compares samples, and there is only one")
+    row_of = sides.rows(evidence)
+    ratios = {score: np.empty((queries, targets, samples)) for score in ("online", "offline")}
+    smallest = np.finfo(np.float64).tiny  # below it p_in and p_out have no digits left
+    for block, query, (p_in, p_out) in sides.means(evidence, expit):
+        log_p = -np.logaddexp(0, -evidence.attacked[:, block, query])  # exact near 1 and 0
         online = np.maximum((p_in + p_out) / 2, smallest)
         offline = np.maximum(((1 + a) * p_out + (1 - a)) / 2, smallest)
-        found["rmia_online"][:, block] = log_p - np.log(online)[pair_of]
-        found["rmia_offline"][:, block] = log_p - np.log(offline)[pair_of]
+        ratios["online"][query][:, block] = log_p - np.log(online)[row_of]
+        ratios["offline"][query][:, block] = log_p - np.log(offline)[row_of]
+    found = {}
+    for score, by_query in ratios.items():
+        total = np.zeros((targets, samples))
+        for of_targets in by_query:
+            for row, ratio in enumerate(of_targets):
+                total[row] += _share_below(ratio, np.log(gamma)) / queries
+        found[f"rmia_{score}"] = total
     return found
 
 

@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ptq_privacy.data import tables
-from ptq_privacy.data.origin import Origin
+from ptq_privacy.files import tables
+from ptq_privacy.files.origin import Origin
+from ptq_privacy.study.seeds import generator
 
 
 def draw(samples: int, models: int, seed: int) -> np.ndarray:
     """Draw the members of each model: bool [models, samples].
 
-    Pair k comes from a generator seeded with (seed, k): model 2k is trained on a random half of
-    the samples (rounded down), model 2k+1 on all others.
+    Pair k comes from a stream of its own: model 2k is trained on a random half of the samples
+    (rounded down), model 2k+1 on all others.
 
     Raises:
         ValueError: an odd number of models, fewer than 2 samples or models, or a negative seed.
@@ -35,7 +36,7 @@ def draw(samples: int, models: int, seed: int) -> np.ndarray:
         raise ValueError(f"seed: {seed} is negative")
     members = np.zeros((models, samples), bool)
     for pair in range(models // 2):
-        order = np.random.default_rng((seed, pair)).permutation(samples)
+        order = generator("members", seed, pair).permutation(samples)
         members[2 * pair, order[: samples // 2]] = True
         members[2 * pair + 1] = ~members[2 * pair]
     return members

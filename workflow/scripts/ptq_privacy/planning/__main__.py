@@ -12,13 +12,12 @@ from typing import Any
 import torch
 import yaml
 
-from ptq_privacy.experiment import Study
-from ptq_privacy.planning import network, rates, shapes
+from ptq_privacy.networks.factories import Factory
+from ptq_privacy.planning import network_cost, rates, shapes
 from ptq_privacy.planning.rates import Rates
-from ptq_privacy.planning.stages import Case, Stage, plan, table
-from ptq_privacy.settings import checked, training_of
-
-SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
+from ptq_privacy.planning.stage_costs import Case, Stage, plan, table
+from ptq_privacy.study.experiment import Study, recipe_of
+from ptq_privacy.study.schema import checked
 
 
 def planned(config: dict[str, Any], results: Path, tflops: float | None = None) -> list[Stage]:
@@ -31,7 +30,7 @@ def planned(config: dict[str, Any], results: Path, tflops: float | None = None) 
     Raises:
         ValueError: the config is wrong, its device is not here, or its data are not known yet.
     """
-    checked(config, SCHEMA)
+    checked(config)
     study = Study.from_config(config)
 
     @cache
@@ -49,10 +48,11 @@ def planned(config: dict[str, Any], results: Path, tflops: float | None = None) 
     for name, settings in config["datasets"].items():
         prepared = results / config["study"] / name / "dataset.safetensors"
         shape = shapes.of(name, settings, prepared)
-        autocast = training_of(config, name)["autocast"]
-        for architecture in study.architectures:
-            cost = network.measure(study.factories[architecture], shape.classes, shape.image)
-            cases.append(Case(study, config, name, shape, cost, rate(autocast)))
+        for network in study.networks.values():
+            factory = Factory(network.function, network.settings, shape.classes, shape.inputs)
+            recipe = recipe_of(config, name, network)
+            cost = network_cost.measure(factory)
+            cases.append(Case(study, config, name, recipe, shape, cost, rate(recipe["autocast"])))
     return plan(study, config, cases)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ptq_privacy.compression.work import Work
+
 SHORT = 0.3  # seconds of one measurement
 
 
@@ -26,6 +28,11 @@ class Rates:
     double: float
     latency: float
     module: float
+
+    def seconds(self, work: Work) -> float:
+        """The time that some work takes."""
+        arithmetic = work.single / self.single + work.double / self.double
+        return arithmetic + work.kernels * self.latency + work.modules * self.module
 
 
 def given(tflops: float) -> Rates:

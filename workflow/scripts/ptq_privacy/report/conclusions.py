@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ptq_privacy.experiment import Precision
-from ptq_privacy.report import exposure, style, sweep
+from ptq_privacy.report import exposure_figure, style, sweep
 from ptq_privacy.report.sentences import (
     HIGHER,
     LOWER,
@@ -25,6 +24,7 @@ from ptq_privacy.report.sentences import (
     listed,
 )
 from ptq_privacy.report.summary import TPR
+from ptq_privacy.study.variants import Variant
 
 METRICS = {
     TPR: ("TPR at 0.1 % FPR", 0.001),
@@ -53,11 +53,11 @@ def of_network(
 
     Args:
         summary: its rows of the summary.
-        compared: its comparisons of precisions and adversaries.
+        compared: its comparisons of variants and adversaries.
         exposed: exposure summaries by adversary.
-        calibration: calibration samples against other members, by precision and adversary.
+        calibration: calibration samples against other members, by variant and adversary.
         swept: attacks with fewer shadow models.
-        thresholds: what thresholds set on shadow models give, by precision and adversary; None
+        thresholds: what thresholds set on shadow models give, by variant and adversary; None
             where there are too few shadow models to set any.
         attacks: the attacks to speak of, the headline first.
     """
@@ -84,11 +84,11 @@ def of_network(
 
 
 def leakage(compared: pd.DataFrame, summary: pd.DataFrame, metric: str, attack: str) -> Section:
-    """Every precision against full precision, and against chance."""
+    """Every variant against full precision, and against chance."""
     name, _ = METRICS[metric]
     unit, scale, digits = _unit(metric)
     first = summary.iloc[0]
-    sentences = [f"Measured by {style.ATTACKS[attack]} on {first['targets']} targets: {name}."]
+    sentences = [f"Measured by {style.score_title(attack)} on {first['targets']} targets: {name}."]
     if metric != TPR:
         sentences.append(
             f"With {first['nonmembers']} non-members a target there are too few non-members to "
@@ -132,7 +132,7 @@ def adaptation(compared: pd.DataFrame, metric: str, attacks: Sequence[str]) -> S
     sentences = []
     for attack in attacks:
         own = compared[compared["attack"] == attack]
-        title = style.ATTACKS[attack]
+        title = style.score_title(attack)
         risen = own[own["kind"] == "adaptive_minus_transfer"]
         words = Words(
             higher=f"{title} finds more with shadow models quantized as the target is",
@@ -175,7 +175,7 @@ def outliers(exposed: Mapping[str, pd.DataFrame]) -> Section:
 
 def _kept_top_minus_other(summary: pd.DataFrame) -> pd.DataFrame:
     return summary[
-        (summary["statistic"] == "kept_top_minus_other") & (summary["fpr"] == exposure.FPR)
+        (summary["statistic"] == "kept_top_minus_other") & (summary["fpr"] == exposure_figure.FPR)
     ]
 
 
@@ -215,7 +215,7 @@ def worth(thresholds: pd.DataFrame | None, metric: str, attack: str) -> Section:
             open=f"{start} threshold gives an FPR that cannot be told from that",
         )
         sentences += grouped(_named(rows), words, "points", 100, 2)
-    for row in own[own["precision"] == "full"].to_dict("records"):
+    for row in own[own["variant"] == "full"].to_dict("records"):
         shares = [
             f"{100 * row[f'ppv_{prior}']:.0f} % [{100 * row[f'ppv_{prior}_low']:.0f}, "
             f"{100 * row[f'ppv_{prior}_high']:.0f}] where {100 * float(prior):g} % are members"
@@ -249,7 +249,7 @@ def strength(swept: pd.DataFrame) -> Section:
             found = HIGHER if a["low"] > b["high"] else LOWER if a["high"] < b["low"] else OPEN
             means = f"{100 * a['mean']:.2f} against {100 * b['mean']:.2f} %"
             groups[found].append(f"{size} ({means})")
-        names = style.ATTACKS[ours], style.ATTACKS[theirs]
+        names = style.score_title(ours), style.score_title(theirs)
         texts = {
             HIGHER: f"{names[0]} finds more than {names[1]}",
             LOWER: f"{names[0]} finds less than {names[1]}",
@@ -262,7 +262,7 @@ def strength(swept: pd.DataFrame) -> Section:
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(name=[style.name(Precision.parse(text)) for text in rows["precision"]])
+    return rows.assign(name=[style.name(Variant.recorded(text)) for text in rows["variant"]])
 
 
 def _unit(metric: str) -> tuple[str, float, int]:

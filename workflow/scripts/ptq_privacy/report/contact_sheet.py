@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ptq_privacy.data import kinds
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.experiment import Precision
 from ptq_privacy.report import style
+from ptq_privacy.study.variants import Variant
 
 COLUMNS, ROWS = 10, 2
 SHARED_COLOUR = "#D55E00"
 
 
-def most_exposed(exposure: pd.DataFrame, precision: str, count: int) -> pd.DataFrame:
+def most_exposed(exposure: pd.DataFrame, variant: str, count: int) -> pd.DataFrame:
     """The samples with the highest exposure at 0.1% FPR, by that at 1% among equals.
 
     Exposure is the share of targets in which a sample is caught as a member, less the share in
@@ -27,7 +27,7 @@ def most_exposed(exposure: pd.DataFrame, precision: str, count: int) -> pd.DataF
     Args:
         exposure: what the stage `expose` wrote of every sample.
     """
-    own = exposure[exposure["precision"] == precision].copy()
+    own = exposure[exposure["variant"] == variant].copy()
     for fpr in ("0.001", "0.01"):
         own[f"exposure_{fpr}"] = own[f"caught_{fpr}"] - own[f"false_{fpr}"]
     own = own.dropna(subset=["exposure_0.001"])
@@ -35,7 +35,7 @@ def most_exposed(exposure: pd.DataFrame, precision: str, count: int) -> pd.DataF
     return own.sort_values(order, ascending=[False, False, True]).head(count)
 
 
-def shown_precisions(summary: pd.DataFrame) -> list[str]:
+def shown_variants(summary: pd.DataFrame) -> list[str]:
     """Full precision, and the most accurate recipe of those with the fewest bits.
 
     Args:
@@ -43,24 +43,24 @@ def shown_precisions(summary: pd.DataFrame) -> list[str]:
     """
     own = summary[(summary["method"] != "full") & summary["head_bits"].isna()]
     fewest = own[own["bits"] == own["bits"].min()]
-    return ["full", str(fewest.loc[fewest["test_accuracy_mean"].idxmax(), "precision"])]
+    return ["full", str(fewest.loc[fewest["test_accuracy_mean"].idxmax(), "variant"])]
 
 
 def plot(
     exposure: pd.DataFrame,
     dataset: Dataset,
-    precisions: Sequence[str],
+    variants: Sequence[str],
     title: str,
     paths: Sequence[str | Path],
 ) -> None:
-    """A block of the most exposed images for each precision; those in several blocks are framed."""
-    chosen = [most_exposed(exposure, precision, COLUMNS * ROWS) for precision in precisions]
+    """A block of the most exposed images for each variant; those in several blocks are framed."""
+    chosen = [most_exposed(exposure, variant, COLUMNS * ROWS) for variant in variants]
     shared = set.intersection(*(set(rows["sample"]) for rows in chosen))
-    figure = plt.figure(figsize=(COLUMNS * 0.95, (1.25 * ROWS + 0.3) * len(precisions)))
-    blocks = figure.subfigures(len(precisions), 1, squeeze=False)[:, 0]
+    figure = plt.figure(figsize=(COLUMNS * 0.95, (1.25 * ROWS + 0.3) * len(variants)))
+    blocks = figure.subfigures(len(variants), 1, squeeze=False)[:, 0]
     with style.saved(figure, paths):
-        for block, precision, rows in zip(blocks, precisions, chosen, strict=True):
-            name = style.name(Precision.parse(precision))
+        for block, variant, rows in zip(blocks, variants, chosen, strict=True):
+            name = style.name(Variant.recorded(variant))
             block.suptitle(f"most exposed: {name}", x=0.01, ha="left", fontsize=9)
             axes = block.subplots(ROWS, COLUMNS).ravel()
             for axis in axes:
@@ -72,11 +72,11 @@ def plot(
 
 
 def _image(axis: Axes, dataset: Dataset, row: pd.Series, framed: bool) -> None:
-    pixels = np.moveaxis(dataset.train_images[row["sample"]], 0, -1)
+    pixels = kinds.part(dataset.kind, "show").picture(dataset.train_inputs[row["sample"]])
     axis.axis("on")
     axis.grid(False)
     axis.set(xticks=[], yticks=[])
-    axis.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, cmap="gray")
+    axis.imshow(pixels, cmap="gray")
     for spine in axis.spines.values():
         spine.set(visible=framed, color=SHARED_COLOUR, linewidth=2.5)
     name = dataset.classes[row["label"]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ptq_privacy.experiment import Precision
 from ptq_privacy.report import style
+from ptq_privacy.study.variants import Variant
 
 TPR = "tpr_at_fpr_0.001"
 UNCORRECTED = (
@@ -16,7 +16,7 @@ UNCORRECTED = (
 
 
 def of_adversaries(comparisons: pd.DataFrame, attack: str) -> str:
-    """Markdown of what adapting gains at each precision; empty where only one adversary attacked.
+    """Markdown of what adapting gains at each variant; empty where only one adversary attacked.
 
     Args:
         comparisons: what `attacks.comparisons.compare` gave.
@@ -29,16 +29,15 @@ def of_adversaries(comparisons: pd.DataFrame, attack: str) -> str:
         "### What if the attacker adapts?\n",
         f"{UNCORRECTED} Taken back is the share of the gain in privacy against the transfer "
         "adversary that the adaptive one undoes; – where that gain may be zero.\n",
-        "| precision | transfer - full | adaptive - full | adaptive - transfer | p "
-        "| taken back % |",
+        "| variant | transfer - full | adaptive - full | adaptive - transfer | p | taken back % |",
         "|" + " --- |" * 6,
     ]
-    for precision in by_kind["adaptive_minus_transfer"]["precision"]:
-        own = {kind: rows[rows["precision"] == precision] for kind, rows in by_kind.items()}
+    for variant in by_kind["adaptive_minus_transfer"]["variant"]:
+        own = {kind: rows[rows["variant"] == variant] for kind, rows in by_kind.items()}
         against = own["against_full"].set_index("adversary")
         risen = own["adaptive_minus_transfer"].iloc[0]
         cells = [
-            style.name(Precision.parse(precision)),
+            style.name(Variant.recorded(variant)),
             _points(against.loc["transfer"]),
             _points(against.loc["adaptive"]),
             _points(risen),
@@ -50,7 +49,7 @@ def of_adversaries(comparisons: pd.DataFrame, attack: str) -> str:
 
 
 def of_calibration(calibration: pd.DataFrame) -> str:
-    """Markdown of calibration samples against other members, one row a precision and adversary.
+    """Markdown of calibration samples against other members, one row a variant and adversary.
 
     Args:
         calibration: what `stages.compare.compare_calibration` wrote.
@@ -60,12 +59,12 @@ def of_calibration(calibration: pd.DataFrame) -> str:
         "### Does calibration leak?\n",
         f"TPR@0.1%FPR of the {chosen['calibration_samples'].iloc[0]} members that calibrated a "
         f"target and of its other members, against the same non-members. {UNCORRECTED}\n",
-        "| precision | adversary | calibration % | other % | difference | p |",
+        "| variant | adversary | calibration % | other % | difference | p |",
         "|" + " --- |" * 6,
     ]
     for _, row in chosen.iterrows():
         cells = [
-            style.name(Precision.parse(row["precision"])),
+            style.name(Variant.recorded(row["variant"])),
             row["adversary"],
             f"{100 * row['calibration']:.2f}",
             f"{100 * row['other']:.2f}",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ptq_privacy.data.files import replacing
-from ptq_privacy.report import adversaries, conclusions, page, sentences, tables
+from ptq_privacy.files.atomic import replacing
+from ptq_privacy.report import conclusions, page, sentences, side_by_side, summary_pages
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Network:
     """The files that say what one network of one data set leaks."""
 
     dataset: str
-    arch: str
+    network: str
     comparisons: str
     calibration: str
     sweep: str
@@ -26,7 +26,7 @@ class Network:
 
     @property
     def name(self) -> str:
-        return f"{self.dataset}, {self.arch}"
+        return f"{self.dataset}, {self.network}"
 
 
 def publish(
@@ -48,7 +48,7 @@ def publish(
     table = pd.read_parquet(summary)
     said, compared = [], []
     for network in networks:
-        own = table[(table["dataset"] == network.dataset) & (table["arch"] == network.arch)]
+        own = table[(table["dataset"] == network.dataset) & (table["network"] == network.network)]
         of_precisions = pd.read_parquet(network.comparisons)
         sections = conclusions.of_network(
             own,
@@ -60,18 +60,18 @@ def publish(
             attacks,
         )
         said.append((network.name, sections))
-        both = adversaries.side_by_side(of_precisions, own)
+        both = side_by_side.side_by_side(of_precisions, own)
         both.insert(0, "dataset", network.dataset)
-        both.insert(1, "arch", network.arch)
+        both.insert(1, "network", network.network)
         compared.append(both)
-    side_by_side = pd.concat(compared, ignore_index=True)
+    all_compared = pd.concat(compared, ignore_index=True)
     body = [page.answers(name, sections) for name, sections in said]
     _write(conclusions_html, page.page("What can be concluded", body))
     _write(conclusions_markdown, sentences.as_markdown(said))
-    _write(summary_html, tables.summary_page(table))
-    _write(adversaries_html, tables.adversaries_page(side_by_side))
-    _write(adversaries_csv, side_by_side.to_csv(index=False, float_format="%.6g"))
-    _write(adversaries_markdown, tables.adversaries_markdown(side_by_side, attacks))
+    _write(summary_html, summary_pages.summary_page(table))
+    _write(adversaries_html, summary_pages.adversaries_page(all_compared))
+    _write(adversaries_csv, all_compared.to_csv(index=False, float_format="%.6g"))
+    _write(adversaries_markdown, summary_pages.adversaries_markdown(all_compared, attacks))
 
 
 def _write(path: str | Path, text: str) -> None:

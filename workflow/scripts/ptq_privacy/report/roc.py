@@ -9,9 +9,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
 
-from ptq_privacy.attacks import metrics, scores
-from ptq_privacy.experiment import Precision
+from ptq_privacy.attacks import metrics
+from ptq_privacy.files import scores
 from ptq_privacy.report import style
+from ptq_privacy.study.variants import Variant
 
 LOWEST = 1e-5
 POINTS = 2000
@@ -21,38 +22,38 @@ POINTS = 2000
 def plot(
     scored: Mapping[str, str | Path], attack: str, title: str, paths: Sequence[str | Path]
 ) -> None:
-    """Draw one line a precision, over all targets pooled, and the diagonal of chance.
+    """Draw one line a variant, over all targets pooled, and the diagonal of chance.
 
     Args:
-        scored: the scores file of each precision.
+        scored: the scores file of each variant.
         attack: whose scores are drawn.
     """
-    precisions = [Precision.parse(text) for text in scored]
-    methods = list(dict.fromkeys(p.method for p in precisions if p.method is not None))
+    variants = [Variant.recorded(text) for text in scored]
+    methods = list(dict.fromkeys(p.method for p in variants if p.method is not None))
     figure, axes = plt.subplots(
         1, len(methods), figsize=(3.1 * len(methods), 3.5), sharey=True, squeeze=False
     )
-    curves = {precision: _curve(scored[str(precision)], attack) for precision in precisions}
+    curves = {variant: _curve(scored[str(variant)], attack) for variant in variants}
+    colours = style.colours(variants)
     lowest = min(fpr[fpr > 0].min() for fpr, _ in curves.values())
     with style.saved(figure, paths):
         for axis, method in zip(axes[0], methods, strict=True):
             axis.plot([LOWEST, 1], [LOWEST, 1], color="#555555", linewidth=0.8, linestyle=":")
-            for precision in precisions:
-                if precision.method in (None, method):
+            for variant in variants:
+                if variant.method in (None, method):
                     axis.plot(
-                        *curves[precision],
-                        color=style.colour(precision),
-                        linestyle=style.look(precision, precisions)["linestyle"],
+                        *curves[variant],
+                        color=colours[variant.method],
+                        linestyle=style.look(variant, variants)["linestyle"],
                         linewidth=1.3,
                         drawstyle="steps-post",
                     )
             axis.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
             axis.set_xlabel("false positive rate")
-            name = style.name(Precision(method, 4.0)).removesuffix(" 4 bits")
-            axis.set_title(name, loc="left", color=style.COLOURS[method])
+            axis.set_title(style.method_title(method), loc="left", color=colours[method])
         axes[0, 0].set_ylabel("true positive rate")
-        figure.suptitle(f"{title}: {style.ATTACKS[attack]}", x=0.01, ha="left")
-        style.legend_beside(figure, _legend(precisions))
+        figure.suptitle(f"{title}: {style.score_title(attack)}", x=0.01, ha="left")
+        style.legend_beside(figure, _legend(variants))
         figure.tight_layout()
 
 
@@ -66,16 +67,16 @@ def _curve(path: str | Path, attack: str) -> tuple[np.ndarray, np.ndarray]:
     return fpr[kept], tpr[kept]
 
 
-def _legend(precisions: Sequence[Precision]) -> list[Line2D]:
-    shapes = {(p.bits, p.head_bits): p for p in precisions}
+def _legend(variants: Sequence[Variant]) -> list[Line2D]:
+    shapes = {(p.bits, p.head_bits): p for p in variants}
     handles = []
-    for (bits, head_bits), precision in shapes.items():
+    for (bits, head_bits), variant in shapes.items():
         if bits is None:
             label = "full precision"
         else:
             label = f"{bits:g} bits" + ("" if head_bits is None else f", head {head_bits:g}")
         colour = style.FULL_COLOUR if bits is None else "#555555"
-        line = style.look(precision, precisions)["linestyle"]
+        line = style.look(variant, variants)["linestyle"]
         handles.append(Line2D([], [], color=colour, linestyle=line, label=label))
     handles.append(Line2D([], [], color="#555555", linestyle=":", linewidth=0.8, label="chance"))
     return handles

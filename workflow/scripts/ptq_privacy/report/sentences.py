@@ -49,7 +49,7 @@ def at_least(low: float, high: float, digits: int) -> str:
 
 
 def grouped(rows: pd.DataFrame, words: Words, unit: str, scale: float, digits: int) -> list[str]:
-    """One sentence a verdict that occurs, with the precisions it holds for.
+    """One sentence a verdict that occurs, with the variants it holds for.
 
     A difference is followed by how large it is at least; what is open, by how far it may reach.
 
@@ -82,7 +82,7 @@ def grouped(rows: pd.DataFrame, words: Words, unit: str, scale: float, digits: i
 
 def listed(names: Iterable[str], all_there_are: int) -> str:
     names = list(names)
-    return f"all {len(names)} precisions" if 2 < len(names) == all_there_are else "; ".join(names)
+    return f"all {len(names)} variants" if 2 < len(names) == all_there_are else "; ".join(names)
 
 
 def claims(looked: Sequence[pd.DataFrame]) -> tuple[int, int]:
@@ -102,7 +102,7 @@ def chance(looked: int, found: int) -> str:
         f"This page looks at {looked} differences of this network, each with its 95 % interval; "
         f"{found} of them exclude zero. If there were no difference anywhere, about "
         f"{looked / 20:.0f} would do so by chance, and they would often be neighbours, since all "
-        "share targets and images: a pattern over many precisions counts for more than any single "
+        "share targets and images: a pattern over many variants counts for more than any single "
         "one. The intervals cover other targets of this pool and other images of this data set; "
         "they do not cover training the pool again."
     )

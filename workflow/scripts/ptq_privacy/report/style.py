@@ -1,4 +1,4 @@
-"""How a precision looks in every figure: the method by colour, the bits by marker and line.
+"""How a variant looks in every figure: the method by colour, the bits by marker and line.
 
 Colours are Okabe and Ito's, which the colour-blind tell apart.
 """
@@ -19,21 +19,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ptq_privacy.data.files import replacing
-from ptq_privacy.experiment import METHODS, Precision
+from ptq_privacy.files.atomic import replacing
+from ptq_privacy.study import fragments
+from ptq_privacy.study.variants import Variant
 
 PALETTE = ("#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-COLOURS = dict(zip(METHODS, cycle(PALETTE), strict=False))
 FULL_COLOUR = "#000000"
-ATTACKS = {
-    "lira_online": "LiRA online",
-    "lira_online_fixed": "LiRA online (fixed variance)",
-    "lira_offline": "LiRA offline",
-    "lira_offline_fixed": "LiRA offline (fixed variance)",
-    "global_threshold": "global threshold",
-    "rmia_online": "RMIA online",
-    "rmia_offline": "RMIA offline",
-}
 MARKERS = ("o", "s", "^", "v", "D", "P", "X")
 LINES: tuple[Any, ...] = ("-", "--", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)))
 DECOUPLED_LINE = "-."
@@ -54,28 +45,41 @@ mpl.rcParams.update(
 )
 
 
-def name(precision: Precision) -> str:
-    """A precision in words, for legends and tables: `BRECQ 1.58 bits, head 8`."""
-    if precision.method is None:
+def method_title(method: str) -> str:
+    """What people call a method: as its fragment says, or your own by its name."""
+    known = fragments.of_kind("compressions")
+    return known[method].title if method in known else method
+
+
+def score_title(score: str) -> str:
+    """What people call an attack's score."""
+    for attack in fragments.of_kind("attacks").values():
+        if score in attack.more["scores"]:
+            return attack.more["scores"][score]
+    raise ValueError(f"score {score!r} is of no attack")
+
+
+def name(variant: Variant) -> str:
+    """A variant in words, for legends and tables: `BRECQ 1.58 bits, head 8`."""
+    if variant.method is None:
         return "full precision"
-    method = {"adaround": "AdaRound", "brecq": "BRECQ", "obc": "OBC"}.get(
-        precision.method, precision.method
-    )
-    head = "" if precision.head_bits is None else f", head {precision.head_bits:g}"
-    return f"{method} {precision.bits:g} bits{head}"
+    head = "" if variant.head_bits is None else f", head {variant.head_bits:g}"
+    return f"{method_title(variant.method)} {variant.bits:g} bits{head}"
 
 
-def colour(precision: Precision) -> str:
-    return FULL_COLOUR if precision.method is None else COLOURS[precision.method]
+def colours(variants: Sequence[Variant]) -> dict[str | None, str]:
+    """A colour for each method of a study, in the study's order; None stands for full precision."""
+    methods = dict.fromkeys(variant.method for variant in variants if variant.compressed)
+    return {None: FULL_COLOUR, **dict(zip(methods, cycle(PALETTE), strict=False))}
 
 
-def look(precision: Precision, precisions: Sequence[Precision]) -> dict[str, Any]:
-    """Marker, line and fill of a precision among the study's; a decoupled one is hollow."""
-    if precision.bits is None:
+def look(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Marker, line and fill of a variant among the study's; a decoupled one is hollow."""
+    if variant.bits is None:
         return {"marker": "*", "linestyle": "-", "markersize": 13, "fillstyle": "full"}
-    widths = sorted({p.bits for p in precisions if p.bits is not None}, reverse=True)
-    place = widths.index(precision.bits)
-    decoupled = precision.head_bits is not None
+    widths = sorted({p.bits for p in variants if p.bits is not None}, reverse=True)
+    place = widths.index(variant.bits)
+    decoupled = variant.head_bits is not None
     return {
         "marker": MARKERS[place % len(MARKERS)],
         "linestyle": DECOUPLED_LINE if decoupled else LINES[place % len(LINES)],

@@ -1,4 +1,4 @@
-"""The summary: one row a data set, architecture, precision, adversary and attack."""
+"""The summary: one row a data set, architecture, variant, adversary and attack."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ptq_privacy.attacks.metrics import METRICS
-from ptq_privacy.data import tables
-from ptq_privacy.data.files import replacing
-from ptq_privacy.data.origin import Origin
-from ptq_privacy.experiment import Precision
-from ptq_privacy.models import checkpoints
+from ptq_privacy.files import checkpoints, tables
+from ptq_privacy.files.atomic import replacing
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
+from ptq_privacy.study.variants import Variant
 
 TPR = "tpr_at_fpr_0.001"
 
@@ -25,8 +24,8 @@ class Cell:
     """One thing that was measured, and the files that say how it came out."""
 
     dataset: str
-    arch: str
-    precision: str
+    network: str
+    variant: str
     adversary: str
     leakage: str
     checkpoints: tuple[str, ...]
@@ -40,15 +39,15 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
     """
     rows = []
     for cell in cells:
-        precision = Precision.parse(cell.precision)
+        variant = Variant.recorded(cell.variant)
         measured = tables.read_frame(cell.leakage)
         columns: dict[str, str | float] = {
             "dataset": cell.dataset,
-            "arch": cell.arch,
-            "precision": cell.precision,
-            "method": precision.method or "full",
-            "bits": 32.0 if precision.bits is None else precision.bits,
-            "head_bits": np.nan if precision.head_bits is None else precision.head_bits,
+            "network": cell.network,
+            "variant": cell.variant,
+            "method": variant.method or "full",
+            "bits": 32.0 if variant.bits is None else variant.bits,
+            "head_bits": np.nan if variant.head_bits is None else variant.head_bits,
             "adversary": cell.adversary,
             "shadow_models": shadow_models,
             **_of_targets(cell, targets),
@@ -72,8 +71,8 @@ def _of_targets(cell: Cell, targets: int) -> dict[str, float]:
 
 
 def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
-    keys = ["dataset", "arch", "attack"]
-    full = table[table["precision"] == "full"].set_index(keys)
+    keys = ["dataset", "network", "attack"]
+    full = table[table["variant"] == "full"].set_index(keys)
     place = pd.MultiIndex.from_frame(table[keys])
     for metric in [*METRICS, "test_accuracy"]:
         base = full[f"{metric}_mean"].reindex(place).to_numpy()
@@ -106,28 +105,28 @@ def write(
 def as_markdown(
     table: pd.DataFrame, attack: str, differences: Mapping[tuple[str, str], str]
 ) -> str:
-    """One table a (data set, architecture): precisions down, the two adversaries across."""
+    """One table a (data set, architecture): variants down, the two adversaries across."""
     parts = []
-    for (dataset, arch), group in table[table["attack"] == attack].groupby(
-        ["dataset", "arch"], sort=False
+    for (dataset, network), group in table[table["attack"] == attack].groupby(
+        ["dataset", "network"], sort=False
     ):
         adversaries = list(group["adversary"].unique())
         first = group.iloc[0]
         parts.append(
-            f"## {dataset}, {arch}\n\n"
-            f"{style.ATTACKS[attack]}, {first['targets']} targets, {first['shadow_models']} shadow "
-            f"models, {first['members']} members and {first['nonmembers']} non-members a target. "
+            f"## {dataset}, {network}\n\n"
+            f"{style.score_title(attack)}, {first['targets']} targets, {first['shadow_models']} "
+            f"shadow models, {first['members']} members and {first['nonmembers']} non-members a target. "
             "In brackets the 95 % interval over targets and samples.\n"
         )
         supported = bool(group["fpr_0.001_supported"].all())
-        heads = ["precision", "bits a weight", "test accuracy %"]
+        heads = ["variant", "bits a weight", "test accuracy %"]
         for adversary in adversaries:
             heads += [f"TPR@0.1%FPR %, {adversary}"] + ["pooled %"] * (not supported)
             heads += [f"AUC, {adversary}"]
         parts.append("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads))
         parts += [
             _row(rows, adversaries, pooled=not supported)
-            for _, rows in group.groupby("precision", sort=False)
+            for _, rows in group.groupby("variant", sort=False)
         ]
         if not supported:
             parts.append(
@@ -136,14 +135,14 @@ def as_markdown(
                 "interval resamples targets and members alone. The pooled one is read off a single "
                 "ROC over all targets' scores, which can."
             )
-        parts += ["", differences.get((str(dataset), str(arch)), "")]
+        parts += ["", differences.get((str(dataset), str(network)), "")]
     return "\n".join(parts)
 
 
 def _row(rows: pd.DataFrame, adversaries: Sequence[str], pooled: bool) -> str:
     any_row = rows.iloc[0]
     cells = [
-        style.name(Precision.parse(any_row["precision"])),
+        style.name(Variant.recorded(any_row["variant"])),
         f"{any_row['bits_per_weight']:.2f}",
         _with_deviation(any_row["test_accuracy_mean"], any_row["test_accuracy_std"]),
     ]

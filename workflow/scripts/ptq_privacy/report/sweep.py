@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ptq_privacy.report import style
+from ptq_privacy.study.seeds import generator
 
 PANELS = {
     "online": ("lira_online", "lira_online_fixed", "rmia_online"),
@@ -64,7 +65,7 @@ def _line(axis: Axes, rows: pd.DataFrame, attack: str) -> None:
         marker=marker,
         linestyle=line,
         markersize=5,
-        label=style.ATTACKS[attack],
+        label=style.score_title(attack),
     )
     if attack != "global_threshold":
         axis.fill_between(
@@ -81,12 +82,12 @@ def intervals(rows: pd.DataFrame, metric: str = "tpr_at_fpr_0.001") -> pd.DataFr
         Columns `mean`, `low`, `high`; index `shadow_models`, ascending.
     """
     found = {}
-    generator = np.random.default_rng(0)
+    stream = generator("resampled sweep", 0)
     for size, group in rows.groupby("shadow_models"):
         values = group.pivot(index="target", columns="draw", values=metric).to_numpy()
         targets, draws = values.shape
-        chosen = generator.integers(targets, size=(REPLICATES, targets, 1))
-        within = generator.integers(draws, size=(REPLICATES, targets, draws))
+        chosen = stream.integers(targets, size=(REPLICATES, targets, 1))
+        within = stream.integers(draws, size=(REPLICATES, targets, draws))
         means = values[chosen, within].mean(axis=(1, 2))
         low, high = np.percentile(means, (2.5, 97.5))
         found[size] = {"mean": values.mean(), "low": low, "high": high}

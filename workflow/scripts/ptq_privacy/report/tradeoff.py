@@ -1,4 +1,4 @@
-"""The trade-off of the study's Figure 1: what a precision keeps in accuracy and gives away."""
+"""The trade-off of the study's Figure 1: what a variant keeps in accuracy and gives away."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ptq_privacy.experiment import Precision
 from ptq_privacy.report import style
 from ptq_privacy.report.summary import TPR
+from ptq_privacy.study.variants import Variant
 
 
 def plot(
-    table: pd.DataFrame, dataset: str, arch: str, attack: str, paths: Sequence[str | Path]
+    table: pd.DataFrame, dataset: str, network: str, attack: str, paths: Sequence[str | Path]
 ) -> None:
     """Test accuracy against TPR@0.1%FPR of one attack, a panel an adversary.
 
     Bars: 95 % interval of the TPR; one standard deviation over targets of the accuracy.
     """
     chosen = table[
-        (table["dataset"] == dataset) & (table["arch"] == arch) & (table["attack"] == attack)
+        (table["dataset"] == dataset) & (table["network"] == network) & (table["attack"] == attack)
     ]
     adversaries = list(chosen["adversary"].unique())
-    precisions = [Precision.parse(text) for text in chosen["precision"].unique()]
+    variants = [Variant.recorded(text) for text in chosen["variant"].unique()]
     figure, axes = plt.subplots(
         1, len(adversaries), figsize=(4.2 * len(adversaries), 3.8), sharey=True, squeeze=False
     )
     with style.saved(figure, paths):
         for axis, adversary in zip(axes[0], adversaries, strict=True):
-            shown = (chosen["adversary"] == adversary) | (chosen["precision"] == "full")
-            _panel(axis, chosen[shown], precisions)
+            shown = (chosen["adversary"] == adversary) | (chosen["variant"] == "full")
+            _panel(axis, chosen[shown], variants)
             axis.set_title(f"{adversary} shadow models", loc="left")
         axes[0, 0].set_ylabel("TPR at 0.1 % FPR (%)")
         figure.suptitle(
-            f"{dataset}, {arch}: leakage to {style.ATTACKS[attack]} against accuracy",
+            f"{dataset}, {network}: leakage to {style.score_title(attack)} against accuracy",
             x=0.01,
             ha="left",
         )
-        style.legend_beside(figure, legend(precisions))
+        style.legend_beside(figure, legend(variants))
         figure.tight_layout()
 
 
-def _panel(axis: Axes, rows: pd.DataFrame, precisions: Sequence[Precision]) -> None:
+def _panel(axis: Axes, rows: pd.DataFrame, variants: Sequence[Variant]) -> None:
     left = _left_edge(rows)
     for _, row in rows.iterrows():
-        precision = Precision.parse(row["precision"])
-        look = style.look(precision, precisions)
+        variant = Variant.recorded(row["variant"])
+        look = style.look(variant, variants)
         accuracy, deviation = 100 * row["test_accuracy_mean"], 100 * row["test_accuracy_std"]
         tpr = 100 * row[f"{TPR}_mean"]
         beyond = accuracy < left
@@ -58,7 +58,7 @@ def _panel(axis: Axes, rows: pd.DataFrame, precisions: Sequence[Precision]) -> N
             tpr,
             xerr=None if beyond else deviation,
             yerr=[[tpr - 100 * row[f"{TPR}_low"]], [100 * row[f"{TPR}_high"] - tpr]],
-            color=style.colour(precision),
+            color=style.colours(variants)[variant.method],
             marker=look["marker"],
             markersize=look["markersize"],
             fillstyle=look["fillstyle"],
@@ -90,28 +90,27 @@ def _left_edge(rows: pd.DataFrame) -> float:
     A network has collapsed if it has lost more than a quarter of full precision's accuracy.
     """
     accuracy = rows["test_accuracy_mean"]
-    kept = rows[accuracy > 0.75 * accuracy[rows["precision"] == "full"].iloc[0]]
+    kept = rows[accuracy > 0.75 * accuracy[rows["variant"] == "full"].iloc[0]]
     lowest = (kept["test_accuracy_mean"] - kept["test_accuracy_std"].fillna(0)).min()
     room = 0.06 * (accuracy.max() - lowest) + 1e-3
     return 100 * float(lowest - room)
 
 
-def legend(precisions: Sequence[Precision]) -> list[Line2D]:
+def legend(variants: Sequence[Variant]) -> list[Line2D]:
     """Colours for methods, markers for bits: as many entries as kinds, not as points."""
-    quantized = [precision for precision in precisions if precision.quantized]
-    handles = [_handle("full precision", precisions[0], precisions, style.FULL_COLOUR)]
-    for method in dict.fromkeys(precision.method for precision in quantized):
-        label = style.name(Precision(method, 4.0)).removesuffix(" 4 bits")
-        handles.append(Line2D([], [], color=style.COLOURS[method or ""], linewidth=4, label=label))
-    shapes = {(precision.bits, precision.head_bits): precision for precision in quantized}
-    for (bits, head_bits), precision in shapes.items():
+    compressed = [variant for variant in variants if variant.compressed]
+    colours = style.colours(variants)
+    handles = [_handle("full precision", variants[0], variants, style.FULL_COLOUR)]
+    for method in dict.fromkeys(variant.method for variant in compressed):
+        label = style.method_title(str(method))
+        handles.append(Line2D([], [], color=colours[method], linewidth=4, label=label))
+    shapes = {(variant.bits, variant.head_bits): variant for variant in compressed}
+    for (bits, head_bits), variant in shapes.items():
         head = "" if head_bits is None else f", head {head_bits:g}"
-        handles.append(_handle(f"{bits:g} bits{head}", precision, precisions, "#555555"))
+        handles.append(_handle(f"{bits:g} bits{head}", variant, variants, "#555555"))
     return handles
 
 
-def _handle(
-    label: str, precision: Precision, precisions: Sequence[Precision], colour: str
-) -> Line2D:
-    look = style.look(precision, precisions)
+def _handle(label: str, variant: Variant, variants: Sequence[Variant], colour: str) -> Line2D:
+    look = style.look(variant, variants)
     return Line2D([], [], color=colour, label=label, **{**look, "linestyle": "none"})

@@ -16,7 +16,7 @@ import numpy as np
 from ptq_privacy.data import archives
 from ptq_privacy.data.dataset import Dataset
 from ptq_privacy.data.sources import pickles
-from ptq_privacy.data.sources.resources import fetch, published
+from ptq_privacy.data.sources.published import fetch, title
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def load(settings: Mapping[str, Any], downloads: Path) -> Dataset:
     return Dataset(
         name=settings["name"],
         classes=_names(loaded[layout.meta], layout, f"{path}: {layout.meta}"),
-        train_images=np.concatenate([images for images, _ in batches]),
+        train_inputs=np.concatenate([images for images, _ in batches]),
         train_labels=np.concatenate([labels for _, labels in batches]),
-        test_images=test_images,
+        test_inputs=test_images,
         test_labels=test_labels,
-        source=f"{published(source)['title']}, {settings.get('path', 'downloaded')}",
+        source=f"{title(source)}, {settings.get('path', 'downloaded')}",
     )
 
 

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 
 from ptq_privacy.data.dataset import Dataset
 from ptq_privacy.data.sources.split import stratified_order
+from ptq_privacy.study.seeds import generator
 
 AUDIT_SAMPLES = 1500  # the other 297 are the test set
 SPLIT_SEED = 0  # fixed: the test set is the same in every study
@@ -24,14 +25,14 @@ def load(settings: Mapping[str, Any], downloads: Path) -> Dataset:
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]  # from 0..16
     labels = digits.target.astype(np.int64)
-    order = stratified_order(labels, SPLIT_SEED)
+    order = stratified_order(labels, generator("test split", SPLIT_SEED))
     train, test = np.sort(order[:AUDIT_SAMPLES]), np.sort(order[AUDIT_SAMPLES:])
     return Dataset(
         name=settings["name"],
         classes=tuple(str(name) for name in digits.target_names),
-        train_images=images[train],
+        train_inputs=images[train],
         train_labels=labels[train],
-        test_images=images[test],
+        test_inputs=images[test],
         test_labels=labels[test],
         source="handwritten digits (Alpaydin and Kaynak 1998), scikit-learn's load_digits",
     )

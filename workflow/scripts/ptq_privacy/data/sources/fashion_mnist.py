@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.data.sources.resources import fetch, published
+from ptq_privacy.data.sources.published import classes, fetch, title
 
 LIMIT = 1 << 30  # bytes of one file; the largest published one holds 47 million
 PARTS = {
@@ -34,15 +34,14 @@ def load(settings: Mapping[str, Any], downloads: Path) -> Dataset:
     for part, (file, dimensions) in PARTS.items():
         path = fetch("fashion-mnist", f"{file}.gz", downloads) if folder is None else None
         arrays[part] = read_idx(path or _find(Path(str(folder)), file), dimensions)
-    resource = published("fashion-mnist")
     return Dataset(
         name=settings["name"],
-        classes=tuple(resource["classes"]),
-        train_images=arrays["train_images"][:, None],
+        classes=classes("fashion-mnist"),
+        train_inputs=arrays["train_images"][:, None],
         train_labels=arrays["train_labels"].astype(np.int64),
-        test_images=arrays["test_images"][:, None],
+        test_inputs=arrays["test_images"][:, None],
         test_labels=arrays["test_labels"].astype(np.int64),
-        source=f"{resource['title']}, {folder or 'downloaded'}",
+        source=f"{title('fashion-mnist')}, {folder or 'downloaded'}",
     )
 
 

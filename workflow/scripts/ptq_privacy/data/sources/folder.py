@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.data.sources.images import stack
-from ptq_privacy.data.sources.own import Part, assemble, path_of
+from ptq_privacy.data.sources.image_files import stack
+from ptq_privacy.data.sources.own_images import Part, assemble, path_of
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.data.sources.own import (
+from ptq_privacy.data.sources.own_images import (
     Part,
     assemble,
     channels_first,

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.data.sources.images import stack
-from ptq_privacy.data.sources.own import (
+from ptq_privacy.data.sources.image_files import stack
+from ptq_privacy.data.sources.own_images import (
     Part,
     assemble,
     channels_first,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
+def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """A random order of samples whose every beginning holds the classes in proportion.
 
     Samples are shuffled; the j-th of a class of n then goes to place (j + 1/2) / n, ties in
@@ -13,11 +13,12 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
 
     Args:
         labels: int64 [M].
+        generator: shuffles them.
 
     Returns:
         Sample numbers, int64 [M].
     """
-    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    shuffled = generator.permutation(len(labels))
     place = np.empty(len(labels))
     for label in np.unique(labels):
         of_class = np.flatnonzero(labels[shuffled] == label)

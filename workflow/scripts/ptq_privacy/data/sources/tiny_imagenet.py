@@ -14,8 +14,8 @@ import numpy as np
 
 from ptq_privacy.data import archives
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.data.sources.images import stack
-from ptq_privacy.data.sources.resources import fetch, published
+from ptq_privacy.data.sources.image_files import stack
+from ptq_privacy.data.sources.published import fetch, title
 
 FOLDER = "tiny-imagenet-200"
 NUMBERS, WORDS, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
@@ -38,11 +38,11 @@ def load(settings: Mapping[str, Any], downloads: Path) -> Dataset:
     return Dataset(
         name=settings["name"],
         classes=tuple(f"{number} {words.get(number, '?').split(',')[0]}" for number in numbers),
-        train_images=_images(path, contents, train),
+        train_inputs=_images(path, contents, train),
         train_labels=_labels(path, numbers, train),
-        test_images=_images(path, contents, test),
+        test_inputs=_images(path, contents, test),
         test_labels=_labels(path, numbers, test),
-        source=f"{published('tiny-imagenet')['title']}, {settings.get('path', 'downloaded')}",
+        source=f"{title('tiny-imagenet')}, {settings.get('path', 'downloaded')}",
     )
 
 

@@ -1,0 +1,40 @@
+"""Every compression's recipe, on every model that an attack needs."""
+
+
+def compression_settings(wildcards):
+    """What a variant's result depends on, beside the models that it is made of."""
+    method = STUDY.methods[wildcards.compressed.partition("-")[0]]
+    return {
+        "identity": identity(wildcards, wildcards.compressed),
+        "factory": method.function if method.own else None,
+        "settings": method.settings,
+        "calibration_samples": config["compression"]["calibration_samples"],
+        "seed": config["seed"],
+    }
+
+
+rule compress_models:
+    input:
+        dataset=DATASET,
+        membership=MEMBERS,
+        checkpoints=TRAINED,
+    output:
+        checkpoints="<results>/{dataset}/{network}/{compressed}/shard-{shard}.safetensors",
+    log:
+        "<logs>/{dataset}/{network}/{compressed}/compress_models-{shard}.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{network}/{compressed}/compress_models-{shard}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=1440,
+    params:
+        code=code("compress_models", "network", "compression", "normalise"),
+        settings=compression_settings,
+    message:
+        "Compressing {wildcards.network} on {wildcards.dataset} to {wildcards.compressed}, shard {wildcards.shard}."
+    script:
+        "../scripts/compress_models.py"

@@ -1,0 +1,123 @@
+"""Every path of a study, once, and which of them belong together."""
+
+
+pathvars:
+    results=f"results/{config['study']}",
+    logs=f"results/{config['study']}/logs",
+    benchmarks=f"results/{config['study']}/benchmarks",
+
+
+VARIANT = r"[a-z][a-z0-9_]*-w[0-9.]+(-head[0-9.]+)?"
+DRAW = "(/draw-[1-9][0-9]*)?"
+
+
+wildcard_constraints:
+    # The names themselves, since a figure's file name joins two that may have hyphens.
+    dataset="|".join(STUDY.datasets),
+    network="|".join(STUDY.networks),
+    variant=f"full|{VARIANT}",
+    # With further draws: compressions of a model by the same recipe, on other samples.
+    stored=f"full|{VARIANT}{DRAW}",
+    compressed=f"{VARIANT}{DRAW}",
+    shard=r"\d{3}",
+    adversary="|".join(ADVERSARIES),
+
+
+DATASET = "<results>/{dataset}/dataset.safetensors"
+MEMBERS = "<results>/{dataset}/members-{shard}.parquet"
+MEMBERSHIP = "<results>/{dataset}/membership.parquet"
+TRIED = "<results>/{dataset}/{network}/network.json"
+TRAINED = "<results>/{dataset}/{network}/full/shard-{shard}.safetensors"
+CHECKPOINTS = "<results>/{dataset}/{network}/{stored}/shard-{shard}.safetensors"
+LOGITS = "<results>/{dataset}/{network}/{stored}/logits-{shard}.parquet"
+SCORES = "<results>/{dataset}/{network}/{variant}/scores-{adversary}.parquet"
+LEAKAGE = "<results>/{dataset}/{network}/{variant}/leakage-{adversary}.parquet"
+REPLICATES = "<results>/{dataset}/{network}/{variant}/replicates-{adversary}.parquet"
+SWEEP = "<results>/{dataset}/{network}/full/shadow-sweep.parquet"
+COMPARISONS = "<results>/{dataset}/{network}/comparisons.parquet"
+CALIBRATION = "<results>/{dataset}/{network}/calibration.parquet"
+EXPOSURE = "<results>/{dataset}/{network}/exposure-{adversary}.parquet"
+EXPOSURE_SUMMARY = "<results>/{dataset}/{network}/exposure-summary-{adversary}.parquet"
+THRESHOLDS = "<results>/{dataset}/{network}/thresholds.parquet"
+SUMMARY = "<results>/{dataset}/{network}/exposure-summary-{adversary}.parquet"
+THRESHOLDS = "<results>/{dataset}/{network}/thresholds.parquet"
+FIGURE = "<results>/figures/{figure}-{dataset}-{network}.{format}"
+ROC = "<results>/figures/roc-{dataset}-{network}-{adversary}.{format}"
+SUMMARY = "<results>/tables/summary.parquet"
+
+
+def figure(name, format):
+    """One figure of each network."""
+    return f"<results>/figures/{name}-{{dataset}}-{{network}}.{format}"
+
+
+def roc(format):
+    return f"<results>/figures/roc-{{dataset}}-{{network}}-{{adversary}}.{format}"
+
+
+def of_each_network(pattern, **more):
+    return expand(pattern, dataset=STUDY.datasets, network=list(STUDY.networks), **more)
+
+
+def of_each_cell(pattern):
+    return [path for cell in CELLS for path in expand(pattern, **cell)]
+
+
+def of_each_variant(pattern, cells=VARIANT_CELLS):
+    return [
+        path for cell in cells for path in expand(pattern, allow_missing=True, **cell)
+    ]
+
+
+def pool_logits(variants):
+    """Every model of a network's pool, at each of some variants."""
+    return [
+        path
+        for variant in variants
+        for path in expand(
+            LOGITS, stored=variant, shard=STUDY.pool.shards, allow_missing=True
+        )
+    ]
+
+
+def shadow_logits(wildcards):
+    """The shadow models at the variant that the adversary keeps them at."""
+    kept = shadow_variant(wildcards.adversary, wildcards.variant)
+    return expand(pool_logits([kept]), **wildcards)
+
+
+def target_logits(wildcards):
+    return expand(
+        LOGITS, stored=wildcards.variant, shard=STUDY.pool.target_shards, **wildcards
+    )
+
+
+def checkpoints_of(cell):
+    """The shards that hold a cell's targets, with their accuracy and storage."""
+    return expand(
+        CHECKPOINTS, stored=cell["variant"], shard=STUDY.pool.target_shards, **cell
+    )
+
+
+def scores_of_variants(wildcards):
+    """Every variant's scores under one adversary; at full precision there is only one."""
+    return [
+        path
+        for variant in STUDY.variants
+        for path in expand(
+            SCORES,
+            dataset=wildcards.dataset,
+            network=wildcards.network,
+            variant=str(variant),
+            adversary=(
+                wildcards.adversary if variant.compressed else STUDY.adversaries[0]
+            ),
+        )
+    ]
+
+
+# A study without compressions has no calibration samples.
+CALIBRATIONS = of_each_network(CALIBRATION) if COMPRESSED_CELLS else []
+
+# A threshold takes two pairs of shadow models.
+ALL_THRESHOLDS = of_each_network(THRESHOLDS) if STUDY.pool.shadow_models >= 4 else []

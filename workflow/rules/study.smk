@@ -1,0 +1,121 @@
+"""The config, checked, and what several rules need of it."""
+
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(workflow.current_basedir).parent / "scripts"
+sys.path.append(str(SCRIPTS))
+
+from snakemake.exceptions import WorkflowError
+
+from ptq_privacy.study import fragments
+from ptq_privacy.study.adversaries import ADVERSARIES, shadow_variant
+from ptq_privacy.study.digests import job_digest, module_digest
+from ptq_privacy.study.experiment import Study, queries_of, recipe_of
+from ptq_privacy.study.schema import checked
+
+try:
+    checked(config)
+    STUDY = Study.from_config(config)
+    for own in [*STUDY.networks.values(), *STUDY.methods.values()]:
+        if own.own:
+            module_digest(own.function.partition(":")[0], Path.cwd())
+except (ValueError, SyntaxError) as error:
+    raise WorkflowError(f"config: {error}")
+
+
+GPU = 1 if config["device"] == "cuda" else 0
+
+
+def code(script, *parts):
+    """Digest of all code behind a rule's job: Snakemake sees none of it change.
+
+    What the job's names stand for is in `parts`: "source", "network", "compression", "attacks",
+    "headline", or parts of the data set's kind, such as "views".
+    """
+    return lambda wildcards: job_digest(
+        SCRIPTS / f"{script}.py",
+        [reference for part in parts for reference in references(part, wildcards)],
+        Path.cwd(),
+    )
+
+
+def references(part, wildcards):
+    """The functions, or whole modules, that a part of a job's name stands for."""
+    if part == "source":
+        source = config["datasets"][wildcards.dataset]["source"]
+        return [fragments.get("sources", source).function]
+    if part == "network":
+        return [STUDY.networks[wildcards.network].function]
+    if part == "compression":
+        return [STUDY.methods[wildcards.compressed.partition("-")[0]].function]
+    if part == "attacks":
+        return [attack.function for attack in STUDY.attacks.values()]
+    if part == "headline":
+        return [STUDY.attacks[HEADLINE_ATTACK].function]
+    return [f"ptq_privacy.data.kinds.images.{part}"]
+
+
+# The attack that gives the headline's score.
+HEADLINE_ATTACK = next(
+    name
+    for name in STUDY.attacks
+    if config["attacks"]["headline"] in fragments.get("attacks", name).more["scores"]
+)
+
+
+def network_settings(wildcards):
+    """What makes a network, as the library takes it."""
+    network = STUDY.networks[wildcards.network]
+    return {"function": network.function, "settings": network.settings}
+
+
+def identity(wildcards, stored):
+    """What a checkpoint shard must be, by its path; `stored` is a variant or a further draw."""
+    variant, _, draw = stored.partition("/draw-")
+    return {
+        "study": config["study"],
+        "dataset": wildcards.dataset,
+        "network": wildcards.network,
+        "variant": variant,
+        "draw": int(draw or 0),
+        "models": tuple(STUDY.pool.models_in(wildcards.shard)),
+    }
+
+
+ATTACK_SETTINGS = {
+    "targets": STUDY.pool.targets,
+    "models": STUDY.pool.models,
+    "attacks": {name: attack.settings for name, attack in STUDY.attacks.items()},
+    "seed": config["seed"],
+}
+
+HEADLINE_SETTINGS = {
+    **ATTACK_SETTINGS,
+    "attacks": {HEADLINE_ATTACK: STUDY.attacks[HEADLINE_ATTACK].settings},
+}
+
+
+# What is measured of each network: variants and adversaries.
+VARIANT_CELLS = [
+    {"variant": str(variant), "adversary": adversary}
+    for variant in STUDY.variants
+    for adversary in STUDY.adversaries_of(variant)
+]
+
+COMPRESSED_CELLS = [cell for cell in VARIANT_CELLS if cell["variant"] != "full"]
+
+NETWORKS = [
+    {"dataset": dataset, "network": network}
+    for dataset in STUDY.datasets
+    for network in STUDY.networks
+]
+
+CELLS = [{**place, **cell} for place in NETWORKS for cell in VARIANT_CELLS]
+
+# The variants at which adversaries keep a whole pool.
+POOL_VARIANTS = [
+    str(variant)
+    for variant in STUDY.variants
+    if not variant.compressed or "adaptive" in STUDY.adversaries_of(variant)
+]

@@ -1,0 +1,17 @@
+from ptq_privacy.files import origin
+from ptq_privacy.files.checkpoints import Identity
+from ptq_privacy.runtime import joblog
+from ptq_privacy.stages.compress_models import compress_models
+
+joblog.start(snakemake.log[0])
+settings = dict(snakemake.params.settings)
+compress_models(
+    snakemake.input.dataset,
+    snakemake.input.membership,
+    snakemake.input.checkpoints,
+    snakemake.output.checkpoints,
+    identity=Identity(**settings.pop("identity")),
+    **settings,
+    device=snakemake.config["device"],
+    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+)

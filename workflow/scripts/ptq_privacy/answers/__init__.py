@@ -1,0 +1,1 @@
+"""What models say of samples: logits, or the one number of them that attacks look at."""

@@ -1,0 +1,118 @@
+"""What an attack may look at: what targets and pool answered, and who was trained on what.
+
+Answers are held by variant, since an adversary may have several of the target and of the shadow
+models, and the pool's by draw, since he may compress a shadow model more than once. Whether models
+2k and 2k+1 are complementary pairs is seen from the membership; any membership is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+LEAST_MODELS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Everything that the attacks on some targets have to go by.
+
+    targets: model numbers in the pool, one for each target.
+    member: bool [P, samples], who of the pool was trained on what.
+    target_phi: by variant, float64 [T, samples, queries], what the targets answered.
+    pool_phi: by variant, float64 [P, draws, samples, queries], what the pool's models did; draw 0
+        is the variant itself.
+    target_correct, pool_correct: bool likewise, or empty where no attack asks for it.
+    seed: of what is left out where a sample has more values on one side; pairs leave none out.
+
+    The targets' own variant is the first of `target_phi`, the one that the adversary keeps the
+    shadow models at the first of `pool_phi`.
+
+    Raises:
+        ValueError: names the field whose shape, type or values are wrong.
+    """
+
+    targets: tuple[int, ...]
+    member: np.ndarray
+    target_phi: Mapping[str, np.ndarray]
+    pool_phi: Mapping[str, np.ndarray]
+    target_correct: Mapping[str, np.ndarray] = field(default_factory=dict)
+    pool_correct: Mapping[str, np.ndarray] = field(default_factory=dict)
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls, target_phi: ArrayLike, shadow_phi: ArrayLike, member: ArrayLike, targets: Sequence[int]
+    ) -> Evidence:
+        """One variant of the targets [T, samples, queries] and one of the pool's models [P, ...].
+
+        Raises:
+            ValueError: as the class.
+        """
+        attacked, pool = np.asarray(target_phi, np.float64), np.asarray(shadow_phi, np.float64)
+        return cls(
+            targets=tuple(int(target) for target in targets),
+            member=np.asarray(member),
+            target_phi={"target": attacked},
+            pool_phi={"shadow": pool[:, None]},
+        )
+
+    def __post_init__(self) -> None:
+        if not self.target_phi or not self.pool_phi:
+            raise ValueError("evidence: needs a variant of the targets and one of the pool")
+        pool = next(iter(self.pool_phi.values()))
+        if pool.ndim != 4 or len(pool) < LEAST_MODELS or 0 in pool.shape:
+            raise ValueError(
+                f"pool_phi has shape {pool.shape}; expected [models, draws, samples, queries], "
+                f"at least {LEAST_MODELS} models"
+            )
+        models, _, samples, queries = pool.shape
+        if self.member.dtype != np.bool_ or self.member.shape != (models, samples):
+            raise ValueError(
+                f"member is {self.member.dtype} {self.member.shape}; expected bool "
+                f"{(models, samples)}, the pool's models and samples"
+            )
+        for target in self.targets:
+            if not 0 <= target < models:
+                raise ValueError(f"targets: {target} is not a model of the pool, 0 to {models - 1}")
+        for name, kind in (
+            ("target_phi", np.float64),
+            ("pool_phi", np.float64),
+            ("target_correct", np.bool_),
+            ("pool_correct", np.bool_),
+        ):
+            for variant, values in getattr(self, name).items():
+                first = (models, values.shape[1]) if "pool" in name else (len(self.targets),)
+                expected = (*first, samples, queries)
+                if values.shape != expected or values.dtype != kind:
+                    raise ValueError(
+                        f"{name} of {variant}: is {values.dtype} {values.shape}; expected "
+                        f"{np.dtype(kind)} {expected}"
+                    )
+                if kind is np.float64 and not np.isfinite(values).all():
+                    raise ValueError(f"{name} of {variant}: not all values are finite")
+
+    @property
+    def attacked(self) -> np.ndarray:
+        """phi of the targets at their own variant, float64 [T, samples, queries]."""
+        return next(iter(self.target_phi.values()))
+
+    @property
+    def shadow(self) -> np.ndarray:
+        """phi of the pool as the adversary keeps it, float64 [P, samples, queries]."""
+        return next(iter(self.pool_phi.values()))[:, 0]
+
+    @cached_property
+    def paired(self) -> bool:
+        """Whether models 2k and 2k+1 are trained on complementary halves, throughout."""
+        even = len(self.member) % 2 == 0
+        return even and bool((self.member[0::2] != self.member[1::2]).all())
+
+    def others(self, target: int) -> np.ndarray:
+        """A target's shadow models: the pool without its pair, or without itself; their numbers."""
+        models = np.arange(len(self.member))
+        return models[models // 2 != target // 2] if self.paired else models[models != target]

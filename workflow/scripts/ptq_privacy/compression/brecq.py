@@ -1,0 +1,134 @@
+"""BRECQ (Li et al. 2021): the roundings of a block's layers are learned for the block's output.
+
+Batch normalisation is folded first. `reconstruction` learns the blocks one after the other; each
+starts from the layer-wise solution, or from the weights' own fractional parts as published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from ptq_privacy.compression import nearest
+from ptq_privacy.compression.grid import QuantizedWeight
+from ptq_privacy.compression.layerwise import quantize_layer
+from ptq_privacy.compression.reconstruction import check_minibatch, reconstruct
+from ptq_privacy.compression.rounding import Schedule
+from ptq_privacy.compression.work import (
+    Cost,
+    NetworkCost,
+    held,
+    learned_layers,
+    minibatches,
+    prepared,
+)
+from ptq_privacy.graph.blocks import Block, find_blocks
+from ptq_privacy.graph.folding import fold
+from ptq_privacy.graph.trace import evaluation_copy, execute
+from ptq_privacy.graph.walk import Walk
+
+MARGIN = 0.3  # of the soft start: from 0.5 the layer-wise solution is forgotten, from 0 it is stuck
+
+
+def compress(
+    model: nn.Module,
+    inputs: Tensor,
+    levels: Mapping[str, int],
+    seed: int,
+    *,
+    solver: str,
+    iterations: int,
+    learning_rate: float,
+    batch: int,
+    start_iterations: int,
+    start_learning_rate: float,
+    fisher: bool,
+    bf16: bool,
+) -> tuple[nn.Module, dict[str, QuantizedWeight]]:
+    """Quantize every block; arguments and result as `compression.Method` has them."""
+    check_minibatch(inputs, "brecq", batch)
+    full = fold(model)
+    walk = Walk(full, evaluation_copy(full), inputs, seed)
+    blocks = find_blocks(walk)
+    importance = fisher_diagonals(walk, blocks) if fisher else None
+
+    def start(node: fx.Node) -> QuantizedWeight:
+        name = walk.layers[node]
+        if solver == "reference":
+            return nearest.quantize_layer(full, name, levels[name])
+        return quantize_layer(walk, node, levels[name], start_iterations, start_learning_rate)
+
+    layers = reconstruct(
+        walk,
+        blocks,
+        start,
+        margin=None if solver == "reference" else MARGIN,
+        schedule=Schedule(iterations, learning_rate, batch),
+        bf16=bf16,
+        importance=importance,
+    )
+    return walk.quantized.network, layers
+
+
+def fisher_diagonals(walk: Walk, blocks: Sequence[Block]) -> dict[str, Tensor]:
+    """The diagonal of the Fisher information at each block's output: section 3.3, eq. 10.
+
+    The squared gradient of the full-precision network's log-likelihood of a label that is drawn,
+    for each image, from the network's own prediction; scaled to a mean of 1 over each block.
+
+    Args:
+        walk: not yet begun.
+        blocks: of its network.
+
+    Returns:
+        By block name, weights of the shape of the block's output over all images.
+
+    Raises:
+        ValueError: the network does not return logits [n, classes].
+    """
+    squares: dict[str, list[Tensor]] = {block.name: [] for block in blocks}
+    names = {block.output: block.name for block in blocks}
+    for chunk in walk.full.chunks:
+        values = dict(chunk)
+        taps = {}
+        with torch.enable_grad():
+            for node in walk.nodes:
+                if node not in values:
+                    values[node] = execute(node, values, walk.full.modules)
+                if node in names:
+                    # A zero added, since what follows may overwrite the output itself.
+                    taps[names[node]] = torch.zeros_like(values[node], requires_grad=True)
+                    values[node] = values[node] + taps[names[node]]
+            logits = values[walk.nodes[-1]]
+            if not isinstance(logits, Tensor) or logits.ndim != 2:
+                raise ValueError("brecq.fisher: the network should return logits [n, classes]")
+            drawn = torch.multinomial(logits.detach().softmax(1).cpu(), 1, generator=walk.generator)
+            likelihood = -F.cross_entropy(logits, drawn[:, 0].to(logits.device), reduction="sum")
+            gradients = torch.autograd.grad(likelihood, list(taps.values()))
+        for name, gradient in zip(taps, gradients, strict=True):
+            squares[name].append(gradient.square())
+    diagonals = {name: torch.cat(parts) for name, parts in squares.items()}
+    return {
+        name: f / f.mean().clamp(min=torch.finfo(f.dtype).tiny) for name, f in diagonals.items()
+    }
+
+
+def work(
+    network: NetworkCost,
+    images: int,
+    device: str,
+    *,
+    solver: str,
+    iterations: int,
+    batch: int,
+    start_iterations: int,
+    **others: object,
+) -> Cost:
+    """Of the layer-wise start and of learning the blocks."""
+    total = prepared(network, images, streams=2) + minibatches(network, iterations, batch)
+    if solver == "moments":
+        total += learned_layers(network, start_iterations, images, device)
+    return Cost(total, memory=held(network, images, streams=3), folded=True)

@@ -1,0 +1,119 @@
+"""Quantized weights as a checkpoint holds them: codes in as few bits as they need, and their grid.
+
+Codes are packed several base-L digits a byte. A byte holds the largest number n of digits with
+L^n <= 256: 2 codes at 16 levels, 4 at 4 levels, 5 at 3 levels (1.6 bits a weight), 1 at 256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ptq_privacy.compression.grid import Grid, QuantizedWeight, dequantize
+
+
+def digits_per_byte(levels: int) -> int:
+    """How many codes 0..levels-1 fit in one byte; levels is 2..256."""
+    count = 1
+    while levels ** (count + 1) <= 256:
+        count += 1
+    return count
+
+
+def pack(codes: Tensor, levels: int) -> Tensor:
+    """Codes uint8 [out, d] to bytes uint8 [out, ceil(d / digits_per_byte)]; row by row.
+
+    Raises:
+        ValueError: a code is not below `levels`.
+    """
+    if codes.numel() and int(codes.max()) >= levels:
+        raise ValueError(f"code {int(codes.max())} on a grid of {levels} levels")
+    count = digits_per_byte(levels)
+    padded = torch.nn.functional.pad(codes, (0, -codes.shape[1] % count))
+    digits = padded.view(len(codes), padded.shape[1] // count, count).to(torch.int16)
+    return (digits * _places(levels, count)).sum(2).to(torch.uint8)
+
+
+def unpack(packed: Tensor, levels: int, columns: int) -> Tensor:
+    """The inverse of `pack`: codes uint8 [out, columns].
+
+    Raises:
+        ValueError: the bytes cannot hold that many columns, or hold a code that is no level.
+    """
+    count = digits_per_byte(levels)
+    if packed.dtype != torch.uint8 or packed.dim() != 2 or packed.shape[1] != -(-columns // count):
+        raise ValueError(
+            f"packed codes {tuple(packed.shape)} {packed.dtype} do not hold {columns} columns "
+            f"of {levels} levels"
+        )
+    if packed.numel() and int(packed.max()) >= levels**count:
+        raise ValueError(f"byte {int(packed.max())} holds a code outside {levels} levels")
+    digits = packed.to(torch.int16)[:, :, None] // _places(levels, count) % levels
+    return digits.reshape(len(packed), -1)[:, :columns].to(torch.uint8)
+
+
+def _places(levels: int, count: int) -> Tensor:
+    return torch.tensor([levels**place for place in range(count)], dtype=torch.int16)
+
+
+def encode(
+    state: Mapping[str, Tensor], quantized: Mapping[str, QuantizedWeight]
+) -> dict[str, Tensor]:
+    """A network's state with each quantized weight replaced by what stands for it.
+
+    `{weight}.codes` uint8, packed row by row; `{weight}.scale` float32 [out]; `{weight}.zero_point`
+    uint8 [out]; `{weight}.layout` int32: the number of levels, then the weight's shape.
+    """
+    tensors = {name: value for name, value in state.items() if name not in quantized}
+    for name, weight in quantized.items():
+        levels = weight.grid.levels
+        tensors[f"{name}.codes"] = pack(weight.codes.cpu(), levels)
+        tensors[f"{name}.scale"] = weight.grid.scale
+        tensors[f"{name}.zero_point"] = weight.grid.zero_point.to(torch.uint8)
+        tensors[f"{name}.layout"] = torch.tensor([levels, *state[name].shape], dtype=torch.int32)
+    return tensors
+
+
+def decode(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `encode`: every weight as float32, bit for bit the quantizer's.
+
+    Raises:
+        ValueError: a quantized weight's parts are missing or do not fit each other; names it.
+    """
+    state = dict(tensors)
+    for layout_name in [name for name in tensors if name.endswith(".layout")]:
+        name = layout_name.removesuffix(".layout")
+        try:
+            levels, *shape = state.pop(layout_name).tolist()
+            codes = unpack(state.pop(f"{name}.codes"), levels, torch.Size(shape[1:]).numel())
+            zero_point = state.pop(f"{name}.zero_point").to(torch.int32)
+            grid = Grid(state.pop(f"{name}.scale"), zero_point, levels)
+            state[name] = dequantize(codes, grid).view(shape)
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise ValueError(f"quantized weight {name!r} is damaged ({error})") from error
+    return state
+
+
+def stored_bits(
+    network: nn.Module, quantized: Mapping[str, QuantizedWeight]
+) -> tuple[float, float]:
+    """Bits a weight as stored, and the share of weights that are zero.
+
+    Weights are all parameters with two dimensions or more: as codes with their scales and zero
+    points where they are quantized, at 32 bits where they are not.
+    """
+    bits = weights = zeros = 0
+    for name, parameter in network.named_parameters():
+        if parameter.ndim < 2:
+            continue
+        weights += parameter.numel()
+        if name in quantized:
+            own = quantized[name]
+            bits += 8 * pack(own.codes.cpu(), own.grid.levels).numel() + len(own.codes) * (32 + 8)
+            zeros += int((own.codes == own.grid.zero_point[:, None]).sum())
+        else:
+            bits += 32 * parameter.numel()
+            zeros += int((parameter == 0).sum())
+    return bits / weights, zeros / weights

@@ -1,0 +1,211 @@
+"""What a method says of its own work: operations, small steps one after the other, memory.
+
+Each method has a function `work`, made of the parts that stand here; `make plan` sums them up.
+Operations that run one after the other are counted as well as their arithmetic: coordinate descent
+and greedy elimination take one small step a column, and there a device's latency decides. Nothing
+here touches a result, so it is no part of a job's digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
+
+from ptq_privacy.compression import layerwise
+from ptq_privacy.compression.elimination import BATCH_BYTES, GPU_BATCH_BYTES, batch_rows
+from ptq_privacy.compression.grid import CANDIDATES
+from ptq_privacy.graph.walk import POSITIONS
+
+ELEMENTWISE = 30  # float operations a weight of a step of learning, or of a grid candidate
+SWEEPS = 8  # of coordinate descent until no code changes, typically
+POLISHES = 4  # of refit until codes and scales settle, typically
+ROUNDS = 4  # of trying single weights until none is taken, typically
+TRIED = 8  # float operations a position that such a trial takes
+STEP_KERNELS = {"column": 6, "tried": 8, "elimination": 24, "learning": 30, "module": 4}
+"""Small operations in a column of descent, a trial of a weight in each row, an elimination, a step
+of learning, a module's step."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or linear layer as the quantization methods see it.
+
+    `groups` matrices [out, d]; `positions` outputs an image; `held` numbers go in
+    and out; `activated` if an activation function alone follows, normalisation folded.
+    """
+
+    name: str
+    groups: int
+    out: int
+    d: int
+    positions: int
+    held: int
+    activated: bool
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """One network on images of one shape.
+
+    flops: of a forward pass of one image; a multiplication and an addition are two.
+    activations: numbers that all modules put out for one image.
+    operations: modules called one after the other, each a kernel or a few.
+    layers: in the order in which they run.
+    state_bytes: of all parameters and buffers.
+    other_bytes, other_tensors: of those that are no layer's weight, "trained" and, after batch
+        normalisation is folded away, "folded".
+    """
+
+    flops: int
+    activations: int
+    operations: int
+    layers: tuple[Layer, ...]
+    state_bytes: int
+    other_bytes: Mapping[str, int]
+    other_tensors: Mapping[str, int]
+
+    @property
+    def weights(self) -> int:
+        return sum(layer.groups * layer.out * layer.d for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Float operations in float32 and float64, and how many small ones follow each other.
+
+    `modules` of these are steps of a network's modules, forward and back.
+    """
+
+    single: float = 0.0
+    double: float = 0.0
+    kernels: float = 0.0
+    modules: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What compressing one model costs.
+
+    memory: bytes beside the data set and three copies of the network.
+    folded: whether it is stored with batch normalisation folded into convolutions.
+    """
+
+    work: Work
+    memory: float = 0.0
+    folded: bool = False
+
+
+def grid_search(network: NetworkCost) -> Work:
+    """Of every layer's grid."""
+    return Work(single=float(CANDIDATES * ELEMENTWISE * network.weights))
+
+
+def prepared(network: NetworkCost, images: int, streams: int) -> Work:
+    """Of the grids, of streams of activations, and of each layer's moments."""
+    total = grid_search(network) + Work(single=streams * images * network.flops)
+    return total + _sum(_moments(layer, images) for layer in network.layers)
+
+
+def held(network: NetworkCost, images: int, streams: int) -> float:
+    """Bytes of the widest layer's activations on the way in and out, in each stream."""
+    return 4.0 * streams * images * max(layer.held for layer in network.layers)
+
+
+def learned_layers(network: NetworkCost, iterations: int, images: int, device: str) -> Work:
+    """Of learning each layer's roundings by itself; `device` is a type, cpu or cuda."""
+    return _sum(_learned(layer, iterations, images, device) for layer in network.layers)
+
+
+def eliminated(network: NetworkCost, itemsize: int, device: str) -> Work:
+    """Of greedy elimination in every layer, in numbers of so many bytes."""
+    return _sum(_elimination(layer, itemsize, device) for layer in network.layers)
+
+
+def elimination_memory(network: NetworkCost, device: str) -> float:
+    """Bytes of a batch of rows' inverses and their copy."""
+    limit = BATCH_BYTES if device == "cpu" else GPU_BATCH_BYTES
+    return 2.0 * min(limit, max(8 * la.out * la.d**2 for la in network.layers))
+
+
+def polished(network: NetworkCost) -> Work:
+    """Of descents and refits of the scales in turn, from two starts."""
+    return _sum(_times(2 * POLISHES, _descent(layer)) for layer in network.layers)
+
+
+def minibatches(network: NetworkCost, iterations: int, batch: int) -> Work:
+    """Forward and backward through the whole network, in blocks or at once."""
+    arithmetic = 3.0 * batch * network.flops + ELEMENTWISE * network.weights
+    return Work(
+        single=iterations * arithmetic,
+        kernels=iterations * len(network.layers) * STEP_KERNELS["learning"] / 2,
+        modules=iterations * network.operations * STEP_KERNELS["module"],
+    )
+
+
+def _moments(layer: Layer, images: int) -> Work:
+    """Second and cross moments over the positions drawn."""
+    positions = min(POSITIONS, images * layer.positions)
+    return Work(single=2.0 * layer.groups * positions * layer.d * (layer.d + layer.out), kernels=40)
+
+
+def _learned(layer: Layer, iterations: int, images: int, device: str) -> Work:
+    """One product and the chain rule an iteration; then descent from two starts.
+
+    Through an activation: two products with a window of positions; then rounds of one product with
+    all of them, and of trials.
+    """
+    if layer.activated:
+        weights, steps = layer.groups * layer.out * layer.d, layerwise.STEPS * iterations
+        learned = Work(
+            single=steps * weights * (4.0 * layerwise.WINDOW + ELEMENTWISE),
+            kernels=steps * STEP_KERNELS["learning"],
+        )
+        positions = min(POSITIONS, images * layer.positions)
+        rows = layerwise.rows_at_once(layer.out, layer.groups * positions, device)
+        trials = ROUNDS * min(layer.d, layerwise.TRIES)
+        tried = Work(
+            single=positions * (2.0 * (ROUNDS + 2) * weights + trials * TRIED * weights / layer.d),
+            kernels=trials * -(-layer.out // rows) * STEP_KERNELS["tried"],
+        )
+        return learned + tried
+    product = 2.0 * layer.groups * layer.out * layer.d**2
+    elementwise = ELEMENTWISE * layer.groups * layer.out * layer.d
+    learned = Work(
+        single=iterations * (product + elementwise),
+        kernels=iterations * layer.groups * STEP_KERNELS["learning"],
+    )
+    return learned + _times(2, _descent(layer))
+
+
+def _descent(layer: Layer) -> Work:
+    """Coordinate descent: each sweep updates all gradients once a column."""
+    return Work(
+        single=(SWEEPS + 1) * 2.0 * layer.groups * layer.out * layer.d**2,
+        kernels=SWEEPS * layer.groups * layer.d * STEP_KERNELS["column"],
+    )
+
+
+def _elimination(layer: Layer, itemsize: int, device: str) -> Work:
+    """Greedy elimination: about d^3 a row, in batches of rows that go through d steps each."""
+    rows = batch_rows(layer.out, layer.d, itemsize, device)
+    batches = layer.groups * -(-layer.out // rows)
+    arithmetic = layer.groups * (layer.out + 1.0) * layer.d**3
+    return Work(
+        single=arithmetic if itemsize == 4 else 0.0,
+        double=arithmetic if itemsize == 8 else 0.0,
+        kernels=batches * layer.d * STEP_KERNELS["elimination"],
+    )
+
+
+def _times(count: int, one: Work) -> Work:
+    return Work(*(count * part for part in astuple(one)))
+
+
+def _sum(parts: Iterable[Work]) -> Work:
+    total = Work()
+    for part in parts:
+        total += part
+    return total

@@ -1,0 +1,15 @@
+"""The kinds of inputs, a folder each: how they are checked, normalised, augmented and viewed.
+
+A data set says of which kind its inputs are, and a job looks up the part that it needs; so another
+kind is another folder, and an edit of one part concerns only what uses it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+def part(kind: str, name: str) -> ModuleType:
+    """One file of a kind: `check`, `normalise`, `augment`, `views` or `show`."""
+    return importlib.import_module(f"{__name__}.{kind}.{name}")

@@ -1,0 +1,1 @@
+"""Images uint8 [N, channels, H, W]."""

@@ -1,0 +1,1 @@
+"""Stored variants for use elsewhere."""

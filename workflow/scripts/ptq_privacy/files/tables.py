@@ -1,0 +1,89 @@
+"""Tables in parquet: who is a member, scores, figures; with the record of what made them.
+
+Parquet's checksums cover its pages, not the footer that says which page is which column. So a
+digest of all columns goes into the metadata and is compared with what was read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ptq_privacy.files.atomic import replacing
+from ptq_privacy.files.origin import Origin
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DIGEST_KEY = "sha256"
+
+
+def write(
+    path: str | Path,
+    table: pa.Table,
+    origin: Origin | None = None,
+    rows_a_group: int | None = None,
+    dictionary: list[str] | bool = True,
+) -> None:
+    """Write a table atomically; equal tables give equal bytes.
+
+    Args:
+        origin: the record of what made it.
+        rows_a_group: rows of a row group; all of them if None.
+        dictionary: columns whose values repeat.
+    """
+    table = table.replace_schema_metadata({DIGEST_KEY: digest(table)} | dict(origin or {}))
+    with replacing(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            row_group_size=rows_a_group or 2**30,
+            compression="zstd",
+            use_dictionary=dictionary,
+            write_page_checksum=True,
+        )
+
+
+def read(path: str | Path) -> pa.Table:
+    """Read what `write` wrote, without its metadata.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: names the file if it is damaged or empty.
+    """
+    try:
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        found = digest(table)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path}: not a whole parquet file ({error}); remove it") from None
+    if (table.schema.metadata or {}).get(DIGEST_KEY.encode(), found.encode()) != found.encode():
+        raise ValueError(f"{path}: its columns do not match their SHA-256; remove it")
+    if not table.num_rows:
+        raise ValueError(f"{path}: holds no rows; remove it")
+    return table.replace_schema_metadata(None)
+
+
+def write_frame(path: str | Path, frame: pd.DataFrame, origin: Origin | None = None) -> None:
+    """Write a data frame without its index, as `write` does."""
+    write(path, pa.Table.from_pandas(frame, preserve_index=False), origin)
+
+
+def read_frame(path: str | Path) -> pd.DataFrame:
+    """Read a data frame, as `read` does."""
+    return read(path).to_pandas()
+
+
+def digest(table: pa.Table) -> str:
+    """SHA-256 of a table's columns: their names, types in numpy and values, in their order."""
+    total = hashlib.sha256()
+    for field in table.schema:
+        values = table.column(field.name).to_numpy()
+        total.update(f"{field.name} {values.dtype} {len(values)} ".encode())
+        total.update(repr(values.tolist()).encode() if values.dtype == object else values.tobytes())
+    return total.hexdigest()

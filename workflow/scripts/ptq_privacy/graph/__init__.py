@@ -1,0 +1,1 @@
+"""A network as its torch.fx graph: walked by nodes, cut into blocks, folded."""

@@ -1,0 +1,91 @@
+"""Batch normalisation around quantization: folded into the convolution before it, or re-estimated.
+
+AdaRound and BRECQ quantize the folded network, as it would be deployed. OBC keeps normalisation and
+re-estimates its running statistics afterwards, which undoes the shift that rounding caused.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ptq_privacy.graph.trace import evaluation_copy, trace
+from ptq_privacy.graph.walk import Walk
+
+
+def fold(model: nn.Module) -> nn.Module:
+    """A copy of the network, in eval mode, with batch normalisation folded into convolutions.
+
+    A BatchNorm2d that is the only user of a convolution's output becomes nn.Identity, and the
+    convolution gets weight w γ/σ and bias (b - μ) γ/σ + β, which leaves the outputs unchanged.
+    Other normalisations (before a convolution, or after a sum) stay.
+
+    Raises:
+        ValueError: the network cannot be traced, or a layer cannot be quantized.
+    """
+    folded = evaluation_copy(model)
+    modules = dict(folded.named_modules())
+    graph = trace(folded)
+    uses = [node.target for node in graph.nodes if node.op == "call_module"]
+    for node in graph.nodes:
+        norm = modules.get(str(node.target)) if node.op == "call_module" else None
+        if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None:
+            continue
+        before: fx.Node = node.args[0] if node.args else node.kwargs["input"]
+        conv = modules.get(str(before.target)) if before.op == "call_module" else None
+        if isinstance(conv, nn.Conv2d) and len(before.users) == 1 and uses.count(node.target) == 1:
+            _absorb(conv, norm)
+            folded.set_submodule(str(node.target), nn.Identity())
+    return folded
+
+
+@torch.no_grad()
+def _absorb(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    gain = (norm.running_var.double() + norm.eps).rsqrt()
+    if norm.weight is not None:
+        gain = gain * norm.weight
+    bias = -norm.running_mean.double()
+    if conv.bias is not None:
+        bias = bias + conv.bias
+    bias = bias * gain
+    if norm.bias is not None:
+        bias = bias + norm.bias
+    conv.weight.copy_(conv.weight * gain[:, None, None, None])
+    conv.bias = nn.Parameter(bias.to(conv.weight.dtype), requires_grad=False)
+
+
+@torch.no_grad()
+def reestimate(model: nn.Module, calibration: Tensor) -> nn.Module:
+    """Recompute every batch normalisation's running statistics on the calibration images, in place.
+
+    Exact, unlike an average over batches: each normalisation gets the mean and the unbiased
+    variance of its input over all images, each fed by the ones before it as just updated.
+
+    Args:
+        model: changed in place, and put in eval mode.
+        calibration: [n, C, H, W].
+    """
+    walk = Walk(model.eval(), None, calibration)
+    for node in walk.nodes:
+        norm = walk.full.modules.get(str(node.target)) if node.op == "call_module" else None
+        if isinstance(norm, _BatchNorm) and norm.running_mean is not None:
+            _set_statistics(norm, walk.full.values(node.all_input_nodes[0]))
+        walk.run(node)
+        walk.free(node)
+    return model
+
+
+def _set_statistics(norm: _BatchNorm, inputs: list[Tensor]) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    over = [0, *range(2, inputs[0].ndim)]
+    count = sum(x.numel() for x in inputs) // norm.num_features
+    total = torch.stack([x.sum(over, dtype=torch.float64) for x in inputs]).sum(0)
+    mean = (total / count).to(inputs[0].dtype)
+    column = mean.view(-1, *[1] * (inputs[0].ndim - 2))
+    squares = [(x - column).square().sum(over, dtype=torch.float64) for x in inputs]
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(torch.stack(squares).sum(0) / max(1, count - 1))

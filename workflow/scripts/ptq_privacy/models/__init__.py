@@ -1,1 +1,0 @@
-"""Networks: what they are, how they are trained, stored and asked."""

@@ -1,0 +1,103 @@
+"""What a network costs: operations, parameters, activations and bytes, counted on the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ptq_privacy.compression import packing
+from ptq_privacy.compression.work import Layer, NetworkCost
+from ptq_privacy.graph.blocks import activation_of
+from ptq_privacy.graph.folding import fold
+from ptq_privacy.graph.trace import is_weight_layer, trace
+from ptq_privacy.networks.factories import Factory
+from ptq_privacy.study.experiment import Variant, levels
+
+HEADER = 95  # bytes of a safetensors file's header that name a tensor, its type, shape and place
+
+
+def measure(factory: Factory) -> NetworkCost:
+    """Count on the real network, with one sample without content."""
+    network = factory.build().eval()
+    folded = fold(network)
+    other = {"trained": _beside_weights(network), "folded": _beside_weights(folded)}
+    activated = _activated(folded)
+    layers: list[Layer] = []
+    put_out: list[int] = []
+
+    def record(name: str, module: nn.Module) -> None:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            put_out.append(output.numel())
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                layers.append(_layer(name, module, inputs[0], output, name in activated))
+
+        module.register_forward_hook(hook)
+
+    network = network.to("meta")
+    for name, module in network.named_modules():
+        if not list(module.children()):
+            record(name, module)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.empty(1, *factory.inputs, device="meta"))
+    return NetworkCost(
+        flops=counter.get_total_flops(),
+        activations=sum(put_out),
+        operations=len(put_out),
+        layers=tuple(layers),
+        state_bytes=_bytes(network.state_dict()),
+        other_bytes={kind: _bytes(state) for kind, state in other.items()},
+        other_tensors={kind: len(state) for kind, state in other.items()},
+    )
+
+
+def checkpoint_bytes(network: NetworkCost, variant: Variant, folded: bool = False) -> int:
+    """What one model takes in a checkpoint shard, as compression/packing.py lays it out.
+
+    Args:
+        folded: whether normalisation is folded into convolutions.
+    """
+    kind = "folded" if folded else "trained"
+    if variant.bits is None:
+        tensors = network.other_tensors[kind] + len(network.layers)
+        return network.state_bytes + tensors * HEADER
+    total = network.other_bytes[kind]
+    total += (network.other_tensors[kind] + 4 * len(network.layers)) * HEADER
+    for index, layer in enumerate(network.layers):
+        head = variant.head_bits is not None and index == len(network.layers) - 1
+        width = variant.head_bits if head else variant.bits
+        assert width is not None
+        rows = layer.groups * layer.out
+        total += rows * -(-layer.d // packing.digits_per_byte(levels(width)))
+        total += rows * (4 + 1) + 4 * 5  # scale, zero point; layout
+    return total
+
+
+def _activated(folded: nn.Module) -> set[str]:
+    modules = dict(folded.named_modules())
+    layers = [node for node in trace(folded).nodes if is_weight_layer(node, modules)]
+    return {str(node.target) for node in layers if activation_of(node, modules) is not None}
+
+
+def _layer(
+    name: str, module: nn.Conv2d | nn.Linear, x: Tensor, y: Tensor, activated: bool
+) -> Layer:
+    groups = module.groups if isinstance(module, nn.Conv2d) else 1
+    out, d = module.weight.shape[0] // groups, module.weight[0].numel()
+    positions = y[0].numel() // module.weight.shape[0]
+    return Layer(name, groups, out, d, positions, x.numel() + y.numel(), activated)
+
+
+def _bytes(state: Mapping[str, Tensor]) -> int:
+    return sum(value.numel() * value.element_size() for value in state.values())
+
+
+def _beside_weights(network: nn.Module) -> dict[str, Tensor]:
+    weights = {
+        f"{name}.weight"
+        for name, module in network.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
+    }
+    return {k: v for k, v in network.state_dict().items() if k not in weights}

@@ -1,0 +1,1 @@
+"""What a job runs on: its device, its log, and the workflow that it ends with."""

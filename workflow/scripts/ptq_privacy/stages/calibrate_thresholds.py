@@ -1,0 +1,58 @@
+"""Stage: thresholds that an attacker can calibrate, and what they give on the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ptq_privacy.answers import recorded
+from ptq_privacy.files import scores as score_files
+from ptq_privacy.files import tables
+from ptq_privacy.files.origin import Origin
+from ptq_privacy.measures import thresholds
+from ptq_privacy.study.adversaries import shadow_variant
+
+
+def calibrate_thresholds(
+    scores: Sequence[str | Path],
+    logits: Mapping[str, Sequence[str | Path]],
+    output: str | Path,
+    cells: Sequence[Mapping[str, str]],
+    targets: int,
+    models: int,
+    attacks: Mapping[str, Mapping[str, Any]],
+    seed: int,
+    replicates: int,
+    origin: Origin | None = None,
+) -> None:
+    """Write `thresholds.evaluate` of the thresholds that a pool of `models` gives, cell by cell.
+
+    Args:
+        scores: a file for each cell, a variant and an adversary.
+        logits: shards of the whole pool by the variant that an adversary keeps it at.
+        attacks: their settings by name.
+
+    Raises:
+        ValueError: scores and logits disagree about who is a member.
+    """
+    calibrated: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = {}
+    found = []
+    for cell, path in zip(cells, scores, strict=True):
+        kept_at = shadow_variant(cell["adversary"], cell["variant"])
+        if kept_at not in calibrated:
+            pool = recorded.read(logits[kept_at], range(models))
+            limits = thresholds.calibrate(pool.phi, pool.member, range(targets), attacks)
+            calibrated[kept_at] = pool.member[:targets], limits
+        member, limits = calibrated[kept_at]
+        known = score_files.read(path)
+        if not np.array_equal(known.member, member):
+            raise ValueError(f"{path} and {logits[kept_at][0]} disagree about members; remove both")
+        table = thresholds.evaluate(known, limits, seed, replicates)
+        for place, (name, value) in enumerate(cell.items()):
+            table.insert(place, name, value)
+        found.append(table)
+    tables.write_frame(output, pd.concat(found, ignore_index=True), origin)

@@ -1,0 +1,101 @@
+"""Stage: your own network, tried on a few samples before any of its models is trained."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ptq_privacy.data import dataset
+from ptq_privacy.files.atomic import replacing
+from ptq_privacy.graph.trace import trace
+from ptq_privacy.networks import factories
+from ptq_privacy.networks.normalised import Normalised
+
+log = logging.getLogger(__name__)
+
+
+def check_network(
+    dataset_path: str | Path,
+    output: str | Path,
+    function: str,
+    settings: Mapping[str, Any],
+    quantized: bool,
+) -> None:
+    """Try a factory's network on the first samples, and write its size and layers as JSON.
+
+    Args:
+        function, settings: as `factories.build` takes them.
+        quantized: whether the study will quantize it by a method that has a fragment.
+
+    Raises:
+        ValueError: as `check`, or what in it cannot be quantized.
+    """
+    data = dataset.read(dataset_path)
+    inputs = torch.tensor(data.train_inputs[:4])
+    network = factories.build(function, len(data.classes), inputs.shape[1:], settings)
+    normalised = Normalised(network, data.kind, data.statistics).normalise(inputs)
+    check(network, normalised, len(data.classes), function)
+    if quantized:
+        try:
+            trace(network)
+        except ValueError as error:
+            raise ValueError(f"networks: {function}: {error}") from None
+    found = {
+        "factory": function,
+        "classes": len(data.classes),
+        "inputs": list(inputs.shape[1:]),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weight_layers": [
+            name
+            for name, module in network.named_modules()
+            if isinstance(module, nn.Conv2d | nn.Linear)
+        ],
+    }
+    log.info("%s: %d parameters", function, found["parameters"])
+    with replacing(output) as temporary:
+        temporary.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def check(network: nn.Module, images: Tensor, classes: int, function: str) -> None:
+    """See that a network can be trained, queried and stored.
+
+    Its normalisation statistics change: check one that is not used afterwards.
+
+    Args:
+        images: some of the data set's, normalised, [N, C, H, W].
+
+    Raises:
+        ValueError: it fails on such images, its output is not [N, classes], or its state cannot be
+            stored; names the factory.
+    """
+    shape = tuple(images.shape)
+    network = network.to(memory_format=torch.channels_last)
+    if images.ndim == 4:
+        images = images.contiguous(memory_format=torch.channels_last)
+    for mode in (True, False):
+        try:
+            with torch.no_grad():
+                logits = network.train(mode)(images)
+        except Exception as error:
+            raise ValueError(
+                f"networks: {function} fails on images {shape} in channels-last order: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if found != (len(images), classes):
+            raise ValueError(
+                f"networks: {function} turns images {shape} into {found}; "
+                f"expected one logit a class, {(len(images), classes)}"
+            )
+    try:
+        save({name: value.cpu().contiguous() for name, value in network.state_dict().items()})
+    except (RuntimeError, AttributeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"networks: {function}: its state cannot be stored: {reason}") from error

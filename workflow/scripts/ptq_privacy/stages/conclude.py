@@ -1,0 +1,48 @@
+"""Stage: what can be concluded from the whole study, and its tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ptq_privacy.report import publish
+
+
+def conclude(
+    summary: str | Path,
+    comparisons: Sequence[str | Path],
+    calibration: Sequence[str | Path],
+    sweeps: Sequence[str | Path],
+    exposures: Sequence[str | Path],
+    thresholds: Sequence[str | Path],
+    networks: Sequence[Mapping[str, str]],
+    adversaries: Sequence[str],
+    attacks: Sequence[str],
+    outputs: Mapping[str, str | Path],
+) -> None:
+    """Write every page and table of the study.
+
+    Args:
+        comparisons, calibration, sweeps: a file for each network; thresholds likewise, or none.
+        exposures: as many files for each network as there are adversaries.
+        attacks: scores that the pages speak of, the headline first.
+        outputs: by the names that `publish.publish` has for them.
+    """
+    of_network = [
+        publish.Network(
+            **place,
+            comparisons=str(comparisons[index]),
+            calibration=str(calibration[index]),
+            sweep=str(sweeps[index]),
+            exposures=dict(
+                zip(
+                    adversaries,
+                    map(str, exposures[index * len(adversaries) :][: len(adversaries)]),
+                    strict=True,
+                )
+            ),
+            thresholds=str(thresholds[index]) if thresholds else None,
+        )
+        for index, place in enumerate(networks)
+    ]
+    publish.publish(of_network, summary, attacks, **outputs)

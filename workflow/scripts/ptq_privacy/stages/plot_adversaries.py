@@ -1,0 +1,25 @@
+"""Stage: transfer against adaptive, for one network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ptq_privacy.files import tables
+from ptq_privacy.report import side_by_side
+
+
+def plot_adversaries(
+    summary: str | Path,
+    comparisons: str | Path,
+    dataset: str,
+    network: str,
+    attacks: Sequence[str],
+    title: str,
+    outputs: Sequence[str | Path],
+) -> None:
+    """Draw both adversaries of some scores side by side."""
+    table = tables.read_frame(summary)
+    own = table[(table["dataset"] == dataset) & (table["network"] == network)]
+    both = side_by_side.side_by_side(tables.read_frame(comparisons), own)
+    side_by_side.plot(both, attacks, title, outputs)

@@ -1,0 +1,54 @@
+"""Stage: the summary tables of the whole study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ptq_privacy.files import tables
+from ptq_privacy.files.origin import Origin
+from ptq_privacy.report import differences, summary
+
+
+def summarize(
+    leakage: Sequence[str | Path],
+    checkpoints: Sequence[str | Path],
+    comparisons: Sequence[str | Path],
+    calibration: Sequence[str | Path],
+    cells: Sequence[Mapping[str, str]],
+    networks: Sequence[Mapping[str, str]],
+    headline: str,
+    targets: int,
+    shadow_models: int,
+    parquet: str | Path,
+    csv: str | Path,
+    markdown: str | Path,
+    origin: Origin,
+) -> None:
+    """Write one row a cell and score, and the headline's table for people.
+
+    Args:
+        leakage: a file for each cell, a network, a variant and an adversary.
+        checkpoints: as many shards for each cell as hold the targets.
+        comparisons, calibration: a file for each network; none of the latter without variants.
+    """
+    shards = len(checkpoints) // len(cells)
+    measured = [
+        summary.Cell(
+            **cell,
+            leakage=str(path),
+            checkpoints=tuple(map(str, checkpoints[place * shards :][:shards])),
+        )
+        for place, (cell, path) in enumerate(zip(cells, leakage, strict=True))
+    ]
+    texts = {
+        (place["dataset"], place["network"]): differences.of_adversaries(
+            tables.read_frame(path), headline
+        )
+        for place, path in zip(networks, comparisons, strict=True)
+    }
+    for place, path in zip(networks, calibration, strict=False):
+        text = differences.of_calibration(tables.read_frame(path))
+        texts[place["dataset"], place["network"]] += f"\n{text}"
+    table = summary.summarize(measured, targets, shadow_models)
+    summary.write(table, headline, texts, parquet, csv, markdown, origin)

@@ -1,0 +1,126 @@
+"""Stage: a shard of the pool's models, trained each on its own half of the audit pool."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ptq_privacy.answers import inference
+from ptq_privacy.data import audit, kinds
+from ptq_privacy.data.audit import Audit
+from ptq_privacy.exchange.live import told
+from ptq_privacy.files import checkpoints
+from ptq_privacy.files.checkpoints import Identity, ModelRecord, StoredModel
+from ptq_privacy.files.origin import Origin
+from ptq_privacy.networks import structure
+from ptq_privacy.networks.factories import Factory
+from ptq_privacy.networks.normalised import Normalised
+from ptq_privacy.runtime import devices
+from ptq_privacy.study.seeds import seed_of
+from ptq_privacy.training import sgd, snapshots
+from ptq_privacy.training.sgd import Progress, Recipe
+from ptq_privacy.training.snapshots import Snapshot
+
+log = logging.getLogger(__name__)
+
+
+def train_models(
+    dataset: str | Path,
+    membership: str | Path,
+    output: str | Path,
+    identity: Identity,
+    function: str,
+    settings: Mapping[str, Any],
+    recipe: Recipe,
+    seed: int,
+    device: str,
+    origin: Origin,
+    snapshot_seconds: float = snapshots.SECONDS,
+) -> None:
+    """Train the models of `identity` and write their checkpoints to `output`.
+
+    A job that was killed goes on from its snapshots. `function` and `settings` make the networks,
+    as `factories.build` takes them; `origin` is the record of what makes them, kept in the file.
+    """
+    data = audit.load(dataset, membership, identity.models, devices.choose(device))
+    factory = Factory(function, settings, data.classes, tuple(data.inputs.shape[1:]))
+    made = {
+        "identity": asdict(identity),
+        "factory": asdict(factory),
+        "recipe": asdict(recipe),
+        "seed": seed,
+        **origin,
+    }
+    kept = snapshots.folder(output)
+    fresh = factory.build()
+    live = told(factory, structure.difference(fresh, fresh), data.kind, data.statistics)
+
+    def trained() -> Iterator[StoredModel]:
+        for model in identity.models:
+            about = {**made, "model": model, "data": data.digest(model)}
+            snapshot = _finished(
+                data, factory, recipe, seed, model, kept / f"{model:04d}", about, snapshot_seconds
+            )
+            assert snapshot.record is not None
+            yield StoredModel(model, snapshot.progress.network, snapshot.record, live)
+
+    checkpoints.write(output, identity, trained(), origin)
+    shutil.rmtree(kept)
+
+
+def _finished(
+    data: Audit,
+    factory: Factory,
+    recipe: Recipe,
+    seed: int,
+    model: int,
+    path: Path,
+    about: Mapping[str, Any],
+    seconds: float,
+) -> Snapshot:
+    """One model trained, from its snapshot at `path` if there is one, and kept there."""
+    before = snapshots.read(path, about)
+    if before is not None and before.record is not None:
+        log.info("model %d: finished by a job before this one", model)
+        return before
+    if before is not None:
+        log.info("model %d: going on after epoch %d", model, before.progress.epochs)
+    last = time.monotonic()
+
+    def keep(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            snapshots.write(path, Snapshot(progress), about)
+            last = time.monotonic()
+
+    torch.manual_seed(seed_of("initial weights", seed, model))
+    network = factory.build().to(data.inputs.device)
+    normalised = Normalised(network, data.kind, data.statistics).to(data.inputs.device)
+    members = data.members_of(model)
+    augment = kinds.part(data.kind, "augment")
+    sgd.train(
+        network,
+        augment.augmented(data.inputs[members], recipe.flip, recipe.crop_padding),
+        data.labels[members],
+        recipe,
+        normalised.normalise,
+        seed,
+        model,
+        before.progress if before else None,
+        keep,
+    )
+    record = ModelRecord(
+        inference.accuracy(normalised, data.inputs, data.labels, members),
+        inference.accuracy(normalised, data.test_inputs, data.test_labels),
+    )
+    log.info("model %d: test accuracy %.4f", model, record.test_accuracy)
+    finished = Snapshot(Progress(recipe.epochs, network.state_dict(), {}), record)
+    snapshots.write(path, finished, about)
+    return finished

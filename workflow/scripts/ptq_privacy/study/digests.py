@@ -1,0 +1,180 @@
+"""What a job's code depends on, as one digest: it changes when behaviour may, and only then.
+
+Snakemake notices an edit of a script, but not of the modules that the script imports, and it takes
+a new comment for a change. The digest covers a job's script, the functions that its fragments or
+your config name, and every module of this repository, or of your folder, that these reach, as
+syntax trees without docstrings and log messages; each rule passes it as a parameter.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+UNSEEN = (
+    "runtime/joblog.py",
+    "runtime/leases.py",
+    "compression/work.py",
+    "study/allowed.py",
+    "study/fragments.py",
+    "study/references.py",
+    "study/streams.py",
+)
+"""Modules of the library that no artifact can depend on: logs, leases, what the plan asks, and what
+looks names up. Which function a name stands for is covered by that function's own module."""
+
+PLAN_ONLY = "work"
+"""A function of a method's module that only the plan asks."""
+
+LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+"""Methods of a module's `log` whose calls only people read."""
+
+LIBRARY = Path(__file__).parents[1]
+
+
+def job_digest(script: Path, references: Iterable[str], here: Path) -> str:
+    """Digest of all code behind one job.
+
+    Args:
+        script: the rule's; the library lies beside it.
+        references: `module:function` of what the job's names stand for, and whole modules.
+        here: the folder in which modules of your own are sought.
+
+    Raises:
+        ValueError: there is no such module.
+        SyntaxError: a script or a module does not parse.
+    """
+    return _job_digest(script, frozenset(references), here)
+
+
+@cache
+def _job_digest(script: Path, references: frozenset[str], here: Path) -> str:
+    modules = sorted({reference.partition(":")[0] for reference in references})
+    library = [m for m in modules if m.partition(".")[0] == LIBRARY.name]
+    parts = [code_digest(script, tuple(library))]
+    parts += [module_digest(module, here) for module in modules if module not in library]
+    return " ".join(parts)
+
+
+@cache
+def code_digest(script: Path, modules: tuple[str, ...] = ()) -> str:
+    """Digest of a script, of some library modules, and of all that they import, directly or not.
+
+    Library modules are those found beside the script; `script` is resolved first.
+
+    Raises:
+        FileNotFoundError: there is no such script.
+        ValueError: there is no such module.
+        SyntaxError: the script or a module does not parse.
+    """
+    script = script.resolve()
+    return _digest([script, *(_own_module(script.parent, name) for name in modules)], script.parent)
+
+
+@cache
+def module_digest(module: str, root: Path) -> str:
+    """Digest of a module `package.module` in the folder `root` and of what it imports from there.
+
+    Raises:
+        ValueError: there is no such module in the folder.
+        SyntaxError: a module does not parse.
+    """
+    root = root.resolve()
+    _own_module(root, module)
+    names = module.split(".")
+    packages = [".".join(names[: depth + 1]) for depth in range(len(names))]  # importing runs all
+    return _digest([file for name in packages if (file := _module(root, name))], root)
+
+
+def _own_module(root: Path, name: str) -> Path:
+    found = _module(root, name)
+    if found is None:
+        place = root.joinpath(*name.split(".")).with_suffix(".py")
+        raise ValueError(f"no module {name!r}: there is no {place}")
+    return found
+
+
+def _digest(first: list[Path], root: Path) -> str:
+    reached = frozenset().union(*(_reached(file, root) for file in first))
+    text = "\0".join(f"{file.relative_to(root)}\0{_behaviour(file)}" for file in sorted(reached))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _reached(first: Path, root: Path) -> frozenset[Path]:
+    reached: set[Path] = set()
+    pending = [first]
+    unseen = {root / LIBRARY.name / name for name in UNSEEN}
+    while pending:
+        current = pending.pop()
+        if current not in reached and current not in unseen:
+            reached.add(current)
+            pending.extend(_imports(current, root))
+    return frozenset(reached)
+
+
+@cache
+def _imports(file: Path, root: Path) -> tuple[Path, ...]:
+    """Files of the local modules whose names one file imports.
+
+    A package's own `__init__` counts only where a name is taken from it: the modules here do
+    nothing on import, so passing through a package cannot change a result.
+    """
+    found: list[Path | None] = []
+    for node in ast.walk(ast.parse(file.read_bytes(), filename=str(file))):
+        if isinstance(node, ast.Import):
+            found += [_module(root, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = root if node.level == 0 else file.parents[node.level - 1]
+            package = node.module or ""
+            for alias in node.names:
+                submodule = _module(base, f"{package}.{alias.name}".strip("."))
+                found.append(submodule or _module(base, package))
+    return tuple(path for path in found if path is not None)
+
+
+def _module(root: Path, name: str) -> Path | None:
+    base = root.joinpath(*name.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _behaviour(file: Path) -> str:
+    """The source as its syntax tree prints it, less all that cannot change a result."""
+    tree = ast.parse(file.read_bytes())
+    if file.parent.parent.name == LIBRARY.name:
+        tree.body = [node for node in tree.body if not _only_planned(node, tree)]
+    return ast.unparse(_WithoutRemarks().visit(tree))
+
+
+def _only_planned(node: ast.stmt, tree: ast.Module) -> bool:
+    """Whether a statement is a method's word to the plan, which nothing else here calls; or imports
+    from where such words are made of."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == f"{LIBRARY.name}.compression.work"
+    if not (isinstance(node, ast.FunctionDef) and node.name == PLAN_ONLY):
+        return False
+    names = (n.id for n in ast.walk(tree) if isinstance(n, ast.Name))
+    return PLAN_ONLY not in names
+
+
+class _WithoutRemarks(ast.NodeTransformer):
+    """Drop what only people read: docstrings, bare strings, and calls of a module's `log`."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        value = node.value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return None
+        if (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Attribute)
+            and isinstance(value.func.value, ast.Name)
+            and value.func.value.id == "log"
+            and value.func.attr in LOGGING
+        ):
+            return None
+        return node

@@ -1,0 +1,177 @@
+"""One config, checked: what there is to train, to compress, to attack and to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ptq_privacy.study import fragments, references
+from ptq_privacy.study.pool import Pool
+from ptq_privacy.study.variants import Variant
+
+
+@dataclass(frozen=True)
+class Named:
+    """A network or a compression method of a study: a fragment's, or your own by import path.
+
+    name: in paths and tables.
+    function: `module:function`.
+    settings: its function's keywords, defaults filled.
+    training: of a network, keys that differ from the study's recipe.
+    fragment: the fragment's name; None for your own.
+    """
+
+    name: str
+    function: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    fragment: str | None = None
+
+    @property
+    def own(self) -> bool:
+        return references.is_own(self.function)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a config asks for. `methods` are its compressions and `attacks` its attacks, by name."""
+
+    pool: Pool
+    datasets: tuple[str, ...]
+    networks: Mapping[str, Named]
+    methods: Mapping[str, Named]
+    variants: tuple[Variant, ...]
+    adversaries: tuple[str, ...]
+    attacks: Mapping[str, Named]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Study:
+        """Read a config that the schema has already passed.
+
+        Raises:
+            ValueError: names the key whose value cannot work together with the others.
+        """
+        methods = _methods(config["compression"])
+        return cls(
+            pool=Pool(**config["pool"]),
+            datasets=tuple(config["datasets"]),
+            networks=_networks(config["networks"]),
+            methods=methods,
+            variants=(Variant(), *_recipes(config["compression"], list(methods))),
+            adversaries=tuple(config["attacks"]["adversaries"]),
+            attacks=_attacks(config["attacks"]),
+        )
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The scores that the study's attacks give, in their order."""
+        known = [fragments.get("attacks", name).more["scores"] for name in self.attacks]
+        return tuple(score for scores in known for score in scores)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What figures call the study's methods and scores."""
+        found = {}
+        for method in self.methods.values():
+            known = method.fragment and fragments.get("compressions", method.fragment)
+            found[method.name] = known.title if known else method.name
+        for name in self.attacks:
+            found |= fragments.get("attacks", name).more["scores"]
+        return found
+
+    def adversaries_of(self, variant: Variant) -> tuple[str, ...]:
+        """The adversaries told apart at a variant: at full precision the two are one."""
+        return self.adversaries if variant.compressed else self.adversaries[:1]
+
+    def shards_to_query(self, variant: Variant) -> list[str]:
+        """The shards whose answers the attacks on a variant need.
+
+        Shadow models are needed at full precision by every adversary, and at the target's own
+        variant by the adaptive one only.
+        """
+        if not variant.compressed or "adaptive" in self.adversaries:
+            return self.pool.shards
+        return self.pool.target_shards
+
+
+def recipe_of(config: Mapping[str, Any], dataset: str, network: Named) -> dict[str, Any]:
+    """How a network is trained on a data set: the study's `training`, over it the data set's own
+    keys, over these the network's."""
+    over = config["datasets"][dataset].get("training", {})
+    return {**config["training"], **over, **network.training}
+
+
+def queries_of(config: Mapping[str, Any], dataset: str) -> list[str]:
+    """The views of a data set's samples that the attacks ask for."""
+    return config["datasets"][dataset].get("queries", config["queries"])
+
+
+def _networks(entries: list[Any]) -> dict[str, Named]:
+    """Each entry is a fragment's name, or a name with an architecture or a factory of your own."""
+    found: dict[str, Named] = {}
+    for index, entry in enumerate(entries):
+        known = {"name": entry, "architecture": entry} if isinstance(entry, str) else entry
+        name = known["name"]
+        if name in found:
+            raise ValueError(f"networks.{index}: the name {name!r} is taken twice")
+        settings, training = known.get("settings", {}), known.get("training", {})
+        if "factory" in known:
+            found[name] = Named(name, known["factory"], settings, training)
+        else:
+            fragment = fragments.get("networks", known["architecture"])
+            settings = {**fragment.defaults, **settings}
+            found[name] = Named(name, fragment.function, settings, training, fragment.name)
+    return found
+
+
+def _methods(compression: Mapping[str, Any]) -> dict[str, Named]:
+    """Each entry is a fragment's name, or the name and factory of your own."""
+    found: dict[str, Named] = {}
+    for index, entry in enumerate(compression["methods"]):
+        if isinstance(entry, str):
+            fragment = fragments.get("compressions", entry)
+            settings = {**fragment.defaults, **compression.get(entry, {})}
+            method = Named(entry, fragment.function, settings, fragment=entry)
+        else:
+            method = Named(entry["name"], entry["factory"], entry.get("settings", {}))
+        if method.name in found or (method.own and method.name in fragments.names("compressions")):
+            raise ValueError(
+                f"compression.methods.{index}: the name {method.name!r} is taken twice"
+            )
+        found[method.name] = method
+    return found
+
+
+def _attacks(attacks: Mapping[str, Any]) -> dict[str, Named]:
+    found = {}
+    for name in attacks["methods"]:
+        fragment = fragments.get("attacks", name)
+        settings = {**fragment.defaults, **attacks.get(name, {})}
+        found[name] = Named(name, fragment.function, settings, fragment=name)
+    scores = [score for name in found for score in fragments.get("attacks", name).more["scores"]]
+    if attacks["headline"] not in scores:
+        raise ValueError(
+            f"attacks.headline: {attacks['headline']!r} is none of the scores of attacks.methods; "
+            f"allowed: {', '.join(scores)}"
+        )
+    return found
+
+
+def _recipes(compression: Mapping[str, Any], methods: list[str]) -> list[Variant]:
+    """Every method at every bit width, and decoupled at the widths that name a head's."""
+    heads = compression["decoupled"]
+    if heads and not methods:
+        raise ValueError("compression.decoupled: needs a method in compression.methods")
+    for index, head in enumerate(heads):
+        if head["bits"] not in compression["bits"]:
+            raise ValueError(
+                f"compression.decoupled.{index}.bits: {head['bits']:g} is not in "
+                f"compression.bits ({', '.join(f'{b:g}' for b in compression['bits'])})"
+            )
+    return [
+        Variant(method, float(bits), head_bits)
+        for method in methods
+        for bits in compression["bits"]
+        for head_bits in [None, *(float(h["head_bits"]) for h in heads if h["bits"] == bits)]
+    ]

@@ -1,0 +1,170 @@
+"""The config file: checked against its schema, with defaults filled, and one line for a mistake."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator, Mapping, MutableMapping
+from functools import cache
+from typing import Any
+
+import yaml
+from jsonschema import (
+    Draft202012Validator,
+    ValidationError,
+    validators,
+)
+
+from ptq_privacy.study import fragments
+from ptq_privacy.study.allowed import Validator, allowed
+
+SCHEMA = fragments.SCHEMAS / "config.schema.yaml"
+
+
+def checked(config: MutableMapping[str, Any]) -> None:
+    """Validate a config in place, and give every absent key its default.
+
+    Raises:
+        ValueError: names the key that is wrong and what is allowed; or the fragment that is.
+    """
+    parts = definition()["properties"]
+    _refuse_first(_FillingValidator(definition()).iter_errors(config))
+    recipe = {**parts["training"], "required": []}
+    for name, entry in config["datasets"].items():
+        place = f"datasets.{name}"
+        _refuse_first(
+            Validator(dataset_definition(entry["source"])).iter_errors(entry), f"{place}."
+        )
+        _refuse_first(
+            Validator(recipe).iter_errors(entry.get("training", {})), f"{place}.training."
+        )
+    for index, entry in enumerate(config["networks"]):
+        if not isinstance(entry, str):
+            _check_network(f"networks.{index}", entry, recipe)
+    for name in config["datasets"]:
+        _refuse_small(config, name)
+
+
+@cache
+def definition() -> dict[str, Any]:
+    """The config's schema, with every fragment's name and keys in their places."""
+    return _composed(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
+
+
+def dataset_definition(source: str) -> dict[str, Any]:
+    """What one data set's entry may hold: the keys of all, and its source's own."""
+    entry = definition()["properties"]["datasets"]["additionalProperties"]
+    own = fragments.get("sources", source).properties
+    return {**entry, "additionalProperties": False, "properties": {**entry["properties"], **own}}
+
+
+def settings_definition(fragment: fragments.Fragment) -> dict[str, Any]:
+    """What a config may say to a fragment's function."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict(fragment.properties),
+        "default": {},
+        "description": f"Settings of {fragment.title}: {fragment.about}",
+    }
+
+
+def _composed(part: Any) -> Any:
+    """Put fragments where the schema names a kind: `enum: {fragments: kind}` stands for their
+    names, and beside `properties` for a section of settings each."""
+    if isinstance(part, list):
+        return [_composed(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    known = {key: _composed(value) for key, value in part.items() if key != "fragments"}
+    if isinstance(known.get("enum"), dict):
+        known["enum"] = fragments.names(part["enum"]["fragments"])
+    kind = part.get("fragments")
+    if kind == "sources":  # their keys stand beside those of all data sets: `dataset_definition`
+        known["additionalProperties"] = True
+    elif kind is not None and "properties" in part:
+        known["properties"] |= {
+            name: settings_definition(fragment)
+            for name, fragment in fragments.of_kind(kind).items()
+            if fragment.properties
+        }
+    return known
+
+
+def _check_network(place: str, entry: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+    if ("architecture" in entry) == ("factory" in entry):
+        raise ValueError(f"{place}: needs either architecture or factory")
+    if "architecture" in entry:
+        own = settings_definition(fragments.get("networks", entry["architecture"]))
+        _refuse_first(Validator(own).iter_errors(entry.get("settings", {})), f"{place}.settings.")
+    _refuse_first(Validator(recipe).iter_errors(entry.get("training", {})), f"{place}.training.")
+
+
+def _refuse_small(config: Mapping[str, Any], dataset: str) -> None:
+    """What needs more members than a model will have need not be found out after the training."""
+    samples = config["datasets"][dataset].get("audit_samples")
+    if samples is None:
+        return  # all there are, which only the prepared data set can tell
+    networks = [entry for entry in config["networks"] if not isinstance(entry, str)]
+    over = config["datasets"][dataset].get("training", {})
+    recipes = [{**config["training"], **over, **entry.get("training", {})} for entry in networks]
+    recipes.append({**config["training"], **over})
+    needs = {"training.batch_size": max(recipe["batch_size"] for recipe in recipes)}
+    if config["compression"]["methods"]:
+        needs["compression.calibration_samples"] = config["compression"]["calibration_samples"]
+    for key, need in needs.items():
+        if need > samples // 2:
+            raise ValueError(
+                f"{key}: {need} is more than the {samples // 2} members of a model on half of "
+                f"datasets.{dataset}.audit_samples, {samples}"
+            )
+
+
+def _refuse_first(errors: Iterator[ValidationError], prefix: str = "") -> None:
+    error = next(iter(sorted(errors, key=lambda error: [str(key) for key in error.path])), None)
+    if error is None:
+        return
+    # Where a mapping is meant, what is wrong in it says more than that it is not the alternative.
+    _refuse_first(iter(e for e in error.context if e.path or e.validator not in ("enum", "type")))
+    place = (prefix + ".".join(map(str, error.absolute_path))).rstrip(".") or "top level"
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        unknown = next(key for key in error.instance if key not in known)
+        raise ValueError(f"{place}: unknown key {unknown!r}; allowed: {', '.join(known)}")
+    if error.validator == "required":
+        absent = next(key for key in error.validator_value if key not in error.instance)
+        needed = ", ".join(error.validator_value)
+        raise ValueError(f"{place}: key {absent!r} is missing; needed: {needed}")
+    hint = "; YAML reads 1e-3 as text, so write 1.0e-3" if _looks_like_number(error) else ""
+    raise ValueError(
+        f"{place}: {reprlib.repr(error.instance)} is not allowed; "
+        f"allowed: {allowed(error.schema)}{hint}"
+    )
+
+
+def _looks_like_number(error: ValidationError) -> bool:
+    if error.schema.get("type") != "number" or not isinstance(error.instance, str):
+        return False
+    try:
+        float(error.instance)
+    except ValueError:
+        return False
+    return True
+
+
+def _filled(
+    validator: Draft202012Validator,
+    properties: Mapping[str, Any],
+    instance: Any,
+    schema: Mapping[str, Any],
+) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for name, subschema in properties.items():
+            if "default" in subschema:
+                default = subschema["default"]
+                instance.setdefault(name, type(default)(default))
+    yield from Draft202012Validator.VALIDATORS["properties"](
+        validator, properties, instance, schema
+    )
+
+
+_FillingValidator = validators.extend(Validator, {"properties": _filled})

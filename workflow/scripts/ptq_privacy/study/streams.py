@@ -1,0 +1,23 @@
+"""Every random stream of a study, by name, and the numbers that one of them is drawn for."""
+
+from __future__ import annotations
+
+STREAMS: dict[str, tuple[str, ...]] = {
+    "audit samples": (),
+    "test split": (),
+    "members": ("pair",),
+    "initial weights": ("model",),
+    "epoch order": ("model", "epoch"),
+    "epoch network": ("model", "epoch"),
+    "calibration set": ("model", "draw"),
+    "compression": ("model", "draw"),
+    "balanced sides": ("target",),
+    "shadow sweep": ("pair", "draw"),
+    "resampled samples": (),
+    "resampled targets": (),
+    "resampled pairs": (),
+    "resampled sweep": (),
+}
+"""What is drawn, and the numbers that one of its streams is for. "epoch network" is what a network
+itself draws, such as dropout; "balanced sides" which values are left out where a sample has more on
+one side."""

@@ -1,0 +1,150 @@
+"""Training one model of the pool: the same recipe for every target and every shadow model.
+
+The whole data set is one tensor on the device. A batch is one gather that augments each sample by
+its own draw; there are no worker processes and no per-sample Python.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ptq_privacy.study.seeds import seed_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stochastic gradient descent with momentum and a cosine learning rate, as in the paper."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    flip: bool
+    crop_padding: int
+    autocast: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A training after some of its epochs: all that the rest of it depends on.
+
+    `network` is the network's state, `momentum` SGD's buffers by parameter name.
+    """
+
+    epochs: int
+    network: Mapping[str, Tensor]
+    momentum: Mapping[str, Tensor]
+
+
+def train(
+    network: nn.Module,
+    draw: Callable[[Tensor, torch.Generator], Tensor],
+    labels: Tensor,
+    recipe: Recipe,
+    normalise: Callable[[Tensor], Tensor],
+    seed: int,
+    model: int,
+    done: Progress | None = None,
+    after_epoch: Callable[[Progress], None] = lambda progress: None,
+) -> nn.Module:
+    """Train `network`, which lies on the labels' device, and return it in eval mode.
+
+    Every epoch draws from generators of its own, so a training that goes on from `done` ends with
+    the weights of one that was never stopped: to the byte on one CPU thread.
+
+    Args:
+        draw: an augmented batch of some of the model's members, int64 [B] of n.
+        labels: the members' classes, int64 [n].
+        normalise: what it makes of a batch is what the network takes.
+        seed, model: fix the order of samples and every augmentation, epoch by epoch.
+        done: the epochs that need no repeating.
+        after_epoch: called after each epoch but the last; the tensors it gets are live ones.
+
+    Raises:
+        ValueError: fewer members than one batch.
+        FloatingPointError: the loss became infinite or NaN; names the model and the epoch.
+    """
+    steps = len(labels) // recipe.batch_size
+    if steps == 0:
+        raise ValueError(
+            f"training.batch_size: {recipe.batch_size} is more than a model's {len(labels)} members"
+        )
+    device = labels.device
+    network.train().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    begin = 0 if done is None else _go_on(network, optimizer, done)
+    started = time.monotonic()
+    for epoch in range(begin, recipe.epochs):
+        torch.manual_seed(seed_of("epoch network", seed, model, epoch))
+        generator = torch.Generator().manual_seed(seed_of("epoch order", seed, model, epoch))
+        order = torch.randperm(len(labels), generator=generator).to(device)
+        total = torch.zeros((), device=device)
+        for step in range(steps):
+            chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            batch = draw(chosen, generator)
+            _set_learning_rate(optimizer, recipe, (epoch * steps + step) / (recipe.epochs * steps))
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.autocast):
+                logits = network(normalise(batch))
+            loss = F.cross_entropy(logits.float(), labels[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        elapsed = time.monotonic() - started
+        left = elapsed / (epoch + 1 - begin) * (recipe.epochs - epoch - 1)
+        _report(model, epoch, recipe.epochs, float(total) / steps, left)
+        if epoch + 1 < recipe.epochs:
+            after_epoch(Progress(epoch + 1, network.state_dict(), _momentum(network, optimizer)))
+    return network.eval()
+
+
+def _momentum(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:
+    buffers = {
+        name: optimizer.state[parameter].get("momentum_buffer")
+        for name, parameter in network.named_parameters()
+        if parameter in optimizer.state
+    }
+    return {name: buffer for name, buffer in buffers.items() if buffer is not None}
+
+
+def _go_on(network: nn.Module, optimizer: torch.optim.SGD, done: Progress) -> int:
+    """Give network and optimizer the state they had, and return the epoch that comes next."""
+    network.load_state_dict(dict(done.network))
+    for name, parameter in network.named_parameters():
+        if name in done.momentum:
+            # Fused SGD walks parameter and buffer side by side, so both need one memory order.
+            buffer = torch.empty_like(parameter).copy_(done.momentum[name])
+            optimizer.state[parameter]["momentum_buffer"] = buffer
+    return done.epochs
+
+
+def _set_learning_rate(optimizer: torch.optim.SGD, recipe: Recipe, progress: float) -> None:
+    rate = recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _report(model: int, epoch: int, epochs: int, loss: float, left: float) -> None:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"model {model}, epoch {epoch + 1} of {epochs}: the training loss is {loss}; "
+            "lower training.learning_rate"
+        )
+    log.info("model %d epoch %d/%d loss %.4f, %.0f s left", model, epoch + 1, epochs, loss, left)
