@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ptq_privacy.compression import grid
 from ptq_privacy.compression.grid import Grid
 
-ORACLES = sorted((Path(__file__).parents[1] / "data").glob("*.npz"))
+ORACLES = sorted((Path(__file__).parents[2] / "data").glob("*.npz"))
 CASES = [
     (path, key.removesuffix("_scale"))
     for path in ORACLES

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-LIBRARY = Path(__file__).parents[2] / "workflow" / "scripts"
+LIBRARY = Path(__file__).parents[3] / "workflow" / "scripts"
 
 JOB = """
 import logging, sys, warnings

@@ -12,7 +12,7 @@ from torch import Tensor
 from ptq_privacy.compression import grid, obc
 from ptq_privacy.compression.grid import Grid
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 LAYERS = ["obc_fc", "obc_layer2.0.downsample.0"]
 
 

@@ -27,9 +27,9 @@ from ptq_privacy.data.sources import parquet as parquet_source
 from ptq_privacy.files import checkpoints, origin, scores, tables
 from ptq_privacy.study import schema as settings
 from ptq_privacy.study.experiment import Study
-from tests.unit import published_archives
-from tests.unit.test_archives import WANTED, tar_gz, wanted, zipped
-from tests.unit.test_settings import SCHEMA, minimal
+from tests.unit.data import published_archives
+from tests.unit.data.test_archives import WANTED, tar_gz, wanted, zipped
+from tests.unit.study.test_schema import SCHEMA, minimal
 
 MUTATIONS = 500
 ROOM = 4 << 30  # bytes that reading a tiny file may reserve at most; allocators reserve in advance

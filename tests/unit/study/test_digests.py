@@ -6,7 +6,7 @@ import pytest
 
 from ptq_privacy.study.digests import code_digest, module_digest
 
-SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 LIBRARY = "ptq_privacy"
 
 # A script reaches top, which reaches deep; lonely is there and never imported.

@@ -13,7 +13,7 @@ from ptq_privacy.data.sources import COMMON, OPTIONS, SOURCES
 from ptq_privacy.study import schema as settings
 from ptq_privacy.study.experiment import ADVERSARIES, METHODS, Study
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 DOCUMENT = SCHEMA.with_name("document.py")
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))

@@ -9,7 +9,7 @@ from ptq_privacy.graph.blocks import activation_of, find_blocks
 from ptq_privacy.graph.folding import fold
 from ptq_privacy.graph.trace import evaluation_copy
 from ptq_privacy.graph.walk import Walk
-from tests.unit.networks import Network
+from tests.unit.graph.every_block import Network
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ptq_privacy.compression.grid import Grid
 from ptq_privacy.compression.rounding import Schedule, SoftWeights, learn
 from ptq_privacy.graph.walk import Samples
 
-ORACLE = Path(__file__).parents[1] / "data" / "ada_fc.npz"
+ORACLE = Path(__file__).parents[2] / "data" / "ada_fc.npz"
 
 
 def inputs(samples: int, d: int, seed: int) -> Tensor:

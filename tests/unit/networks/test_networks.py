@@ -9,7 +9,7 @@ from torch import nn
 from ptq_privacy.graph.folding import fold
 from ptq_privacy.networks import architectures
 
-SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
 SMALL = list(architectures.SMALL_RESNETS)
 NAMES = [*SMALL, *architectures.TORCHVISION]
 

@@ -8,7 +8,7 @@ import pytest
 
 from ptq_privacy.files.atomic import replacing
 
-LIBRARY = Path(__file__).parents[2] / "workflow" / "scripts"
+LIBRARY = Path(__file__).parents[3] / "workflow" / "scripts"
 
 
 @pytest.fixture

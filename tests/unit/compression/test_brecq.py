@@ -12,7 +12,7 @@ from ptq_privacy.compression.rounding import Schedule
 from ptq_privacy.graph.blocks import find_blocks
 from ptq_privacy.graph.trace import evaluation_copy
 from ptq_privacy.graph.walk import Walk, set_weight
-from tests.unit.networks import Network
+from tests.unit.graph.every_block import Network
 
 SHORT = Schedule(iterations=60, learning_rate=0.1, batch=16)
 
