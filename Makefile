@@ -1,4 +1,4 @@
-# make run | test | lint | report | plan, each on a fresh machine: .venv is made when missing or when the pins changed.
+# make run | test | test-slow | lint | report | plan, each on a fresh machine: .venv is made when missing or when the pins changed.
 CORES ?= $(shell nproc)
 CONFIG ?= config/config.yaml
 PYTHON ?= python3
@@ -6,7 +6,7 @@ STUDY = $(shell .venv/bin/python -c "import yaml; print(yaml.safe_load(open('$(C
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --configfile $(CONFIG)
 LOGGER = $(shell [ -t 2 ] && echo "--logger rich")
 
-.PHONY: run plan provenance clean-stale test lint report
+.PHONY: run plan provenance clean-stale test test-slow lint report
 
 run: .venv
 	@$(SNAKEMAKE) $(LOGGER)
@@ -28,8 +28,14 @@ clean-stale: .venv
 plan: .venv
 	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.planning $(CONFIG) $(if $(TFLOPS),--tflops $(TFLOPS))
 
+PYTEST = .venv/bin/python -m pytest --numprocesses $(CORES) --dist worksteal
+
 test: .venv
-	@.venv/bin/python -m pytest --numprocesses $(CORES) --dist worksteal
+	@$(PYTEST) -m "not slow"
+
+# What takes long: what each edit makes stale, kills, a SLURM of its own, networks at full length.
+test-slow: .venv
+	@$(PYTEST) -m slow
 
 lint: .venv
 	@.venv/bin/ruff format --check .

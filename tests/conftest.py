@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,23 +104,32 @@ class Workdir:
         return {rule: int(count) for rule, count in (line.split() for line in lines if line)}
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Workdir:
-    """The tiny study, run from nothing to its tables and figures. Not to be changed.
+def run_once(
+    factory: pytest.TempPathFactory, worker: str, name: str, begin: Callable[[Workdir], None]
+) -> Workdir:
+    """A study that is run from nothing to its tables and figures, once for all test processes.
 
     Test processes side by side share one: the first to need it runs it, the others wait.
     """
-    own = tmp_path_factory.getbasetemp()
-    shared = own if worker_id == "master" else own.parent
-    workdir = Workdir(shared / "finished")
-    with FileLock(shared / "finished.lock"):
+    own = factory.getbasetemp()
+    shared = own if worker == "master" else own.parent
+    workdir = Workdir(shared / name)
+    with FileLock(shared / f"{name}.lock"):
         if not workdir.path.is_dir():
             workdir.path.mkdir()
-            workdir.write_config(TINY)
+            begin(workdir)
             workdir.run()
             (workdir.path / "complete").touch()
-    assert (workdir.path / "complete").is_file(), "the tiny study failed in another test process"
+    assert (workdir.path / "complete").is_file(), "the study failed in another test process"
     return workdir
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Workdir:
+    """The tiny study, finished. Not to be changed."""
+    return run_once(
+        tmp_path_factory, worker_id, "finished", lambda workdir: workdir.write_config(TINY)
+    )
 
 
 @pytest.fixture

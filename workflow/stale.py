@@ -24,8 +24,14 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSet
 SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
 
 # The workflow's own constraints allow only names of the present config.
-WILDCARDS = {"shard": r"\d{3}", "adversary": "transfer|adaptive"}
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+DRAWN = NAME + "(?:/draw-[1-9][0-9]*)?"
+WILDCARDS = {
+    "shard": r"\d{3}",
+    "adversary": "transfer|adaptive",
+    "stored": DRAWN,
+    "compressed": DRAWN,
+}
 
 
 def graph(config: Path) -> tuple[set[str], set[str]]:

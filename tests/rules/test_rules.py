@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from ptq_privacy.attacks.confidence import phi
 from safetensors import safe_open
 from sklearn.datasets import load_digits
 
+from ptq_privacy.answers.phi import phi
 from tests.conftest import TINY
 
 NETWORK = "digits/resnet6"
@@ -35,7 +35,7 @@ def same_bytes(study, finished, output):
 def test_prepare_dataset(study, finished):
     path = rerun(study, "prepare_dataset", "digits/dataset.safetensors")
     with safe_open(path, "np") as file:
-        images, labels = file.get_tensor("train_images"), file.get_tensor("train_labels")
+        images, labels = file.get_tensor("train_inputs"), file.get_tensor("train_labels")
         assert json.loads(file.metadata()["classes"]) == list("0123456789")
     assert images.shape == (240, 1, 8, 8)
     assert images.dtype == np.uint8

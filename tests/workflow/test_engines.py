@@ -22,7 +22,7 @@ def test_no_rule_knows_slurm():
 def test_the_study_keeps_its_files_in_a_storage_of_its_own(finished, tmp_path):
     """And the number of models a job, another setting of execution alone, changes no figure."""
     config = copy.deepcopy(TINY)
-    config["quantization"]["decoupled"] = []
+    config["compression"]["decoupled"] = []
     config["attacks"]["adversaries"] = ["transfer"]
     config["pool"]["models_per_job"] = 6
     workdir, storage = Workdir(tmp_path / "here"), tmp_path / "storage"

@@ -26,7 +26,7 @@ MINI = {
     "datasets": {"digits": {"source": "digits", "audit_samples": 120}},
     "pool": {"shadow_models": 2, "targets": 2, "models_per_job": 2},
     "training": {**TINY["training"], "epochs": 2},
-    "quantization": {
+    "compression": {
         "methods": ["nearest"],
         "bits": [2],
         "decoupled": [],

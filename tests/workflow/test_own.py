@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from ptq_privacy.data import dataset
-from ptq_privacy.data.sources import prepare
+from ptq_privacy.data.preparation import prepare
 from ptq_privacy.files import checkpoints
-from ptq_privacy.networks import architectures
+from ptq_privacy.networks import factories
 from ptq_privacy.stages.check_network import check, check_network
 from tests.conftest import REPOSITORY, Workdir
 
@@ -37,7 +37,7 @@ def test_the_example(tmp_path):
         assert min(record.test_accuracy for record in records.values()) > 0.3
     tried = json.loads((results / "network.json").read_text())
     assert tried["weight_layers"] == ["features.0", "features.4", "classifier"]
-    assert (tried["classes"], tried["images"]) == (10, [1, 8, 8])
+    assert (tried["classes"], tried["inputs"]) == (10, [1, 8, 8])
     assert tried["parameters"] == 16 * 9 + 2 * 16 + 32 * 16 * 9 + 2 * 32 + 33 * 10
 
     module = workdir.path / "mynet.py"
@@ -102,7 +102,7 @@ def test_what_is_wrong_with_an_own_network_is_named(module, tmp_path, text, mess
     dataset.write(tmp_path / "data", data)
     module(text)
     with pytest.raises(ValueError, match=message):
-        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build", quantized=True)
+        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build", {}, quantized=True)
     assert not (tmp_path / "out").exists()
 
 
@@ -115,4 +115,4 @@ def test_weights_that_are_shared_are_refused(module):
 
 def test_an_installed_module_is_not_taken_for_ones_own(module):
     with pytest.raises(ValueError, match="'json' is installed already, at .*; rename your own"):
-        architectures.build("json:loads", 10, 3)
+        factories.build("json:loads", 10, (3, 8, 8))

@@ -38,7 +38,7 @@ def cancel_one(cluster: slurm.Cluster, rule: str) -> slurm.Job:
 
 def test_the_study_runs_through_slurm_and_outlives_a_cancelled_job(cluster, finished, tmp_path):
     config = copy.deepcopy(TINY)
-    config["quantization"]["decoupled"] = []
+    config["compression"]["decoupled"] = []
     config["attacks"]["adversaries"] = ["transfer"]
     workdir = Workdir(tmp_path)
     workdir.write_config(config)

@@ -14,6 +14,8 @@ WANTED = [
     "results/tiny/digits/resnet6/full/shard-000.safetensors.backup",
     "results/tiny/digits/resnet6/full/shard-one.safetensors",
     "results/tiny/digits/resnet6/brecq-w1.58/shard-000.safetensors",
+    "results/tiny/digits/resnet6/brecq-w1.58/draw-0/shard-000.safetensors",
+    "results/tiny/digits/resnet6/brecq-w1.58/draw-2/scores-transfer.parquet",
     "results/tiny/logs/digits/resnet6/brecq-w1.58/compress_models-000.log",
     "results/tiny/benchmarks/digits/resnet6/full/train_models-001.tsv",
     "results/other/digits/dataset.safetensors",
@@ -21,10 +23,13 @@ WANTED = [
 ]
 STALE = [
     "results/tiny/benchmarks/digits/resnet6/obc-w4/compress_models-000.tsv",
+    "results/tiny/digits/resnet6/brecq-w1.58/draw-2/logits-000.parquet",
     "results/tiny/digits/resnet6/full/shard-002.safetensors",
+    "results/tiny/digits/resnet6/obc-w4/draw-12/shard-000.safetensors",
     "results/tiny/digits/resnet6/obc-w4/shard-000.safetensors",
     "results/tiny/figures/roc-old-data-resnet8-transfer.svg",
     "results/tiny/logs/digits/resnet6/obc-w4/compress_models-000.log",
+    "results/tiny/logs/digits/resnet6/obc-w4/draw-12/compress_models-000.log",
     "results/tiny/old-data/dataset.safetensors",
 ]
 
@@ -53,7 +58,7 @@ def there(folder):
 def test_it_lists_what_no_config_needs_and_removes_nothing(folder):
     done = clean_stale(folder, "config.yaml")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [*STALE, "6 files, 0.0 MB stale; DELETE=yes removes them"]
+    assert done.stdout.splitlines() == [*STALE, "9 files, 0.0 MB stale; DELETE=yes removes them"]
     assert there(folder) == WANTED + STALE
 
 
@@ -69,10 +74,10 @@ def test_told_to_it_removes_that_and_nothing_else(folder):
 
 def test_what_any_of_several_configs_needs_is_kept(folder):
     config = copy.deepcopy(TINY)
-    config["quantization"] |= {"methods": ["obc"], "bits": [4], "decoupled": []}
+    config["compression"] |= {"methods": ["obc"], "bits": [4], "decoupled": []}
     (folder / "second.yaml").write_text(yaml.safe_dump(config))
     listed = clean_stale(folder, "config.yaml", "second.yaml").stdout.splitlines()[:-1]
-    assert listed == [path for path in STALE if "obc-w4" not in path]
+    assert listed == [path for path in STALE if "obc-w4/" not in path or "draw" in path]
 
 
 def test_a_wrong_config_removes_nothing(folder):

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from ptq_privacy.attacks.confidence import phi
 
+from ptq_privacy.answers.phi import phi
 from ptq_privacy.attacks import lira
+from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.planning import jobs
-from ptq_privacy.planning.__main__ import SCHEMA
 from ptq_privacy.study.experiment import Study
 from ptq_privacy.study.schema import checked
 from tests.conftest import TINY, Workdir
@@ -23,7 +23,7 @@ def test_the_plan_of_a_fresh_study(tmp_path):
     workdir.write_config(TINY)
     planned = workdir.planned()
     config = copy.deepcopy(TINY)
-    checked(config, SCHEMA)
+    checked(config)
     assert jobs.counts(Study.from_config(config)).items() <= planned.items()
     assert planned == {
         "prepare_dataset": 1,
@@ -56,11 +56,11 @@ def test_the_plan_of_the_papers_grid(tmp_path):
     config = yaml.safe_load((workdir.repository / "config/paper.yaml").read_text())
     workdir.write_config(config)
     datasets = len(config["datasets"])
-    networks = datasets * len(config["architectures"])
+    networks = datasets * len(config["networks"])
     shards, rest = divmod(config["pool"]["shadow_models"] + 2, config["pool"]["models_per_job"])
     assert rest == 0
-    widths = len(config["quantization"]["bits"]) + len(config["quantization"]["decoupled"])
-    recipes = len(config["quantization"]["methods"]) * widths
+    widths = len(config["compression"]["bits"]) + len(config["compression"]["decoupled"])
+    recipes = len(config["compression"]["methods"]) * widths
     adversaries = len(config["attacks"]["adversaries"])
     assert (networks, recipes, adversaries) == (3 * 3, 5 * (3 + 1), 2)
     cells = networks * (1 + recipes * adversaries)
@@ -88,7 +88,7 @@ def test_the_plan_of_the_papers_grid(tmp_path):
         "all": 1,
     }
     assert workdir.planned() == expected
-    checked(config, SCHEMA)
+    checked(config)
     assert jobs.counts(Study.from_config(config)).items() <= expected.items()
 
 
@@ -128,7 +128,7 @@ def test_more_shadow_models_train_only_the_new_ones(study):
 
 def test_a_new_method_quantizes_only_by_it(study):
     config = copy.deepcopy(TINY)
-    config["quantization"]["methods"] = ["brecq", "obc"]
+    config["compression"]["methods"] = ["brecq", "obc"]
     study.write_config(config)
     plan = study.planned()
     assert "train_models" not in plan
@@ -145,7 +145,8 @@ def test_scores_are_lira_on_the_recorded_logits(finished):
     table = pd.concat(shards).sort_values(["model", "sample", "query"])
     recorded = phi(np.stack(table["logits"]), table["label"].to_numpy()).reshape(6, 240, 2)
     member = table["member"].to_numpy().reshape(6, 240, 2)[:, :, 0]
-    expected = lira.scores(recorded[[1]], recorded, member, np.array([1]))["lira_online"][0]
+    evidence = Evidence.of(recorded[[1]], recorded, member, [1])
+    expected = lira.scores(evidence, {"reference": False})["lira_online"][0]
     scores = pd.read_parquet(finished.results / NETWORK / "brecq-w1.58/scores-adaptive.parquet")
     own = scores[scores["target"] == 1]
     np.testing.assert_array_equal(own["lira_online"], expected)
@@ -198,13 +199,13 @@ def test_another_seed_is_another_study_all_the_way(study):
         ({"pool": {"shadow_models": 4, "targets": 9, "models_per_job": 1}}, "pool.targets: 9"),
         (
             {
-                "quantization": {
+                "compression": {
                     "methods": [],
                     "bits": [4],
                     "decoupled": [{"bits": 4, "head_bits": 8}],
                 }
             },
-            "quantization.decoupled: needs a method",
+            "compression.decoupled: needs a method",
         ),
     ],
 )

@@ -8,6 +8,9 @@ QUESTIONS = {
     "attacks": "5. How strong are the attacks?",
 }
 
+# An edit of a title is drawn again.
+TITLES = {**STUDY.method_titles, **STUDY.score_titles}
+
 # What the conclusions and the figures of both adversaries speak of.
 ATTACKS_SHOWN = list(dict.fromkeys([config["attacks"]["headline"], "rmia_online"]))
 
@@ -40,7 +43,7 @@ rule summarize:
         runtime=30,
     params:
         code=code("summarize"),
-        titles=STUDY.titles,
+        titles=TITLES,
         settings={
             "cells": CELLS,
             "networks": NETWORKS,
@@ -82,7 +85,7 @@ rule plot_roc:
         runtime=30,
     params:
         code=code("plot_roc"),
-        titles=STUDY.titles,
+        titles=TITLES,
         variants=[str(variant) for variant in STUDY.variants],
         attack=config["attacks"]["headline"],
         title="{dataset}, {network}, {adversary} shadow models",
@@ -125,7 +128,7 @@ rule plot_tradeoff:
         runtime=30,
     params:
         code=code("plot_tradeoff"),
-        titles=STUDY.titles,
+        titles=TITLES,
         attack=config["attacks"]["headline"],
     message:
         "Drawing leakage against accuracy and storage of {wildcards.network} on {wildcards.dataset}."
@@ -161,7 +164,7 @@ rule plot_sweep:
         runtime=30,
     params:
         code=code("plot_sweep"),
-        titles=STUDY.titles,
+        titles=STUDY.score_titles,
         title="{dataset}, {network}",
     message:
         "Drawing leakage of {wildcards.network} on {wildcards.dataset} against the number of shadow models."
@@ -195,7 +198,7 @@ rule plot_adversaries:
         runtime=30,
     params:
         code=code("plot_adversaries"),
-        titles=STUDY.titles,
+        titles=TITLES,
         attacks=ATTACKS_SHOWN,
         title="{dataset}, {network}",
     message:
@@ -243,7 +246,7 @@ rule plot_exposure:
         runtime=30,
     params:
         code=code("plot_exposure", "show"),
-        titles=STUDY.titles,
+        titles=TITLES,
         adversaries=STUDY.adversaries,
     message:
         "Drawing which images of {wildcards.dataset} stay exposed in {wildcards.network}."
@@ -294,7 +297,7 @@ rule conclude:
         runtime=30,
     params:
         code=code("conclude"),
-        titles=STUDY.titles,
+        titles=TITLES,
         settings={
             "networks": NETWORKS,
             "adversaries": STUDY.adversaries,

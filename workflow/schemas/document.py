@@ -1,4 +1,4 @@
-"""Write config/README.md from the schema, so that what users read is what is checked.
+"""Write config/README.md from the schema and the fragments: what users read is what is checked.
 
 python workflow/schemas/document.py > config/README.md
 python workflow/schemas/document.py --check     says whether the file is as it would be written
@@ -10,20 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 README = ROOT / "config" / "README.md"
 
 sys.path.append(str(ROOT / "workflow" / "scripts"))
 
-from ptq_privacy.study.schema import allowed
+from ptq_privacy.study import fragments, schema  # noqa: E402
+from ptq_privacy.study.allowed import allowed  # noqa: E402
 
 OPENING = """\
 # The config file
 
-<!-- Written by workflow/schemas/document.py from config.schema.yaml: edit those, not this file. -->
+<!-- Written by workflow/schemas/document.py: edit the schema and the fragments there. -->
 
 A config file describes one study from its images to its tables: which data sets are audited, which
 networks are trained on them, at which variants they are attacked, and by whom. It is a whole
@@ -47,22 +45,58 @@ tables. `{name}` stands for a data set's name, `{n}` for a place in a list, coun
 HEAD = "| Key | Allowed | Default | Meaning |\n|---|---|---|---|"
 
 
-def document(schema: dict[str, Any]) -> str:
+FRAGMENTS = {
+    "datasets": ("sources", "`datasets.{name}.source`", "datasets.{name}"),
+    "networks": ("networks", "`networks`", "networks.{n}.settings"),
+    "compression": ("compressions", "`compression.methods`", "compression.NAME"),
+    "attacks": ("attacks", "`attacks.methods`", "attacks.NAME"),
+}
+"""By section: the kind of its fragments, where a config names one, and where its keys are."""
+
+
+def document() -> str:
     """The whole of config/README.md: the opening, then a table a section of the config."""
-    sections = {key: part for key, part in schema["properties"].items() if _is_section(part)}
-    plain = {key: part for key, part in schema["properties"].items() if key not in sections}
-    top = {**schema, "properties": plain}
+    whole = schema.definition()
+    sections = {key: part for key, part in whole["properties"].items() if _is_section(key, part)}
+    plain = {key: part for key, part in whole["properties"].items() if key not in sections}
+    top = {**whole, "properties": plain}
     parts = [OPENING, f"## The study\n\n{_table(_children('', top))}\n"]
     for key, part in sections.items():
         about = part["description"]
         if "propertyNames" in part:
             about += f" A name is {allowed(part['propertyNames'], _literal)}."
+        if key in FRAGMENTS:
+            known = fragments.names(FRAGMENTS[key][0])
+            own = {k: v for k, v in part.get("properties", {}).items() if k not in known}
+            part = {**part, "properties": own} if "properties" in part else part
         parts.append(f"## {key}\n\n{about}\n\n{_table(_children(key, part))}\n")
+        if key in FRAGMENTS:
+            parts.append(_of_fragments(*FRAGMENTS[key]))
     return "\n".join(parts)
 
 
-def _is_section(part: dict[str, Any]) -> bool:
-    return part.get("type") == "object"
+def _of_fragments(kind: str, place: str, keys: str) -> str:
+    """What there is of a kind, a line each, and the keys of those that have some."""
+    known = fragments.of_kind(kind)
+    lines = [f"What {place} may name:\n"]
+    for name, fragment in known.items():
+        scores = ", ".join(map(_literal, fragment.more.get("scores", [])))
+        gives = f" Its scores: {scores}." if scores else ""
+        lines.append(f"- `{name}`, {fragment.title}. {fragment.about}{gives}")
+    parts = ["\n".join(lines) + "\n"]
+    for name, fragment in known.items():
+        if fragment.properties:
+            rows = (
+                row
+                for key, part in fragment.properties.items()
+                for row in _rows(f"{keys.replace('NAME', name)}.{key}", part, required=False)
+            )
+            parts.append(f"Keys of `{name}`:\n\n{_table(rows)}\n")
+    return "\n".join(parts)
+
+
+def _is_section(key: str, part: dict[str, Any]) -> bool:
+    return part.get("type") == "object" or key in FRAGMENTS
 
 
 def _table(rows: Iterator[tuple[str, ...]]) -> str:
@@ -102,7 +136,7 @@ def _literal(value: object) -> str:
 
 
 def main() -> None:
-    text = document(yaml.safe_load(SCHEMA.read_text()))
+    text = document()
     if sys.argv[1:] == ["--check"]:
         if not README.exists() or README.read_text() != text:
             sys.exit(

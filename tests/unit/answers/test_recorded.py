@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ptq_privacy.attacks.confidence import phi, read_phi
 
 from ptq_privacy.answers import logits as logit_files
-from ptq_privacy.answers.logits import LogitBlock
-from ptq_privacy.answers.phi import compacted
+from ptq_privacy.answers import recorded
+from ptq_privacy.answers.blocks import LogitBlock
+from ptq_privacy.answers.phi import compacted, phi
 
 
 def exact_phi(z, label):
@@ -116,7 +116,7 @@ def written(folder, **shards):
 
 def test_models_are_ordered_by_number_whatever_the_order_of_the_files(tmp_path):
     paths = written(tmp_path, a=shard([4, 5]), b=shard([0, 1]), c=shard([2, 3]))
-    found = read_phi(paths, range(6))
+    found = recorded.read(paths, range(6))
     assert found.models == (0, 1, 2, 3, 4, 5)
     assert found.phi.shape == (6, SAMPLES, QUERIES)
     np.testing.assert_array_equal(found.label, LABEL)
@@ -124,10 +124,13 @@ def test_models_are_ordered_by_number_whatever_the_order_of_the_files(tmp_path):
         np.testing.assert_array_equal(
             found.phi[block.model, :, block.query], phi(block.logits, LABEL)
         )
+        np.testing.assert_array_equal(
+            found.correct[block.model, :, block.query], block.logits.argmax(1) == LABEL
+        )
         np.testing.assert_array_equal(found.member[block.model], block.member)
-    again = read_phi(paths[::-1], reversed(range(6)))
+    again = recorded.read(paths[::-1], reversed(range(6)))
     np.testing.assert_array_equal(found.phi, again.phi)
-    some = read_phi(paths, [5, 1])
+    some = recorded.read(paths, [5, 1])
     assert some.models == (1, 5)
     np.testing.assert_array_equal(some.phi, found.phi[[1, 5]])
 
@@ -159,7 +162,7 @@ def test_models_are_ordered_by_number_whatever_the_order_of_the_files(tmp_path):
 )
 def test_files_that_do_not_fit_together_are_refused(tmp_path, second, message):
     with pytest.raises(ValueError, match=message):
-        read_phi(written(tmp_path, a=shard([0, 1]), b=second), range(4))
+        recorded.read(written(tmp_path, a=shard([0, 1]), b=second), range(4))
 
 
 def test_compact_files_give_the_same_bits_as_full_ones(tmp_path):
@@ -167,11 +170,12 @@ def test_compact_files_give_the_same_bits_as_full_ones(tmp_path):
     compact = [tmp_path / "c.parquet", tmp_path / "d.parquet"]
     for path, models in zip(compact, ([0, 1], [2, 3]), strict=True):
         logit_files.write(path, map(compacted, shard(models)), None, {})
-    expected, found = read_phi(full, range(4)), read_phi(compact, range(4))
+    expected, found = recorded.read(full, range(4)), recorded.read(compact, range(4))
     assert found.phi.tobytes() == expected.phi.tobytes()
+    np.testing.assert_array_equal(found.correct, expected.correct)
     np.testing.assert_array_equal(found.label, expected.label)
     np.testing.assert_array_equal(found.member, expected.member)
-    np.testing.assert_array_equal(read_phi([full[0], compact[1]], range(4)).phi, expected.phi)
+    np.testing.assert_array_equal(recorded.read([full[0], compact[1]], range(4)).phi, expected.phi)
 
 
 def test_correctness_is_whether_the_label_has_the_largest_logit():
@@ -196,7 +200,7 @@ def test_files_of_any_length_are_read_in_the_memory_of_a_few_blocks(tmp_path):
     for _ in logit_files.read(path):
         assert pa.total_allocated_bytes() - arrow < 8 * block_bytes
     tracemalloc.start()
-    found = read_phi([path], range(models))
+    found = recorded.read([path], range(models))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.phi.nbytes + 10 * block_bytes < models * block_bytes

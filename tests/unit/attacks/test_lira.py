@@ -7,33 +7,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ptq_privacy.attacks import evidence as pool_module
-from ptq_privacy.attacks import lira
+from ptq_privacy.attacks import lira, sides
+from ptq_privacy.attacks.evidence import Evidence
+from tests.unit.attacks import pools
 
 
 def pool(models, samples, queries, seed=0, effect=1.0):
-    """phi of a pool of pairs, with each sample's own location, spread and effect of membership."""
-    generator = np.random.default_rng(seed)
-    member = np.empty((models, samples), dtype=bool)
-    member[0::2] = generator.random((models // 2, samples)) < 0.5
-    member[1::2] = ~member[0::2]
-    location, spread = generator.normal(size=samples) * 5, generator.lognormal(size=samples)
-    noise = generator.normal(size=(queries, models, samples))
-    phi = location + spread * (noise + effect * member)
-    return np.ascontiguousarray(np.moveaxis(phi, 0, -1)), member
+    member = pools.in_pairs(models, samples, seed)
+    return pools.answers(member, queries, effect, seed), member
 
 
-def slow_scores(target_phi, shadow_phi, member, targets, floor):
-    """One target, one sample, one query at a time."""
-    found = {attack: np.zeros(target_phi.shape[:2]) for attack in lira.ATTACKS}
+def scored(target_phi, shadow_phi, member, targets, reference=False):
+    found = Evidence.of(target_phi, shadow_phi, member, targets)
+    return lira.scores(found, {"reference": reference})
+
+
+def slow_scores(target_phi, shadow_phi, member, targets, floor, kept=None):
+    """One target, one sample, one query at a time.
+
+    Shadow models are all but the target's pair; or by side, target and sample those of `kept`.
+    """
+    found = {attack: np.zeros(target_phi.shape[:2]) for attack in lira.SCORES}
     samples, queries = target_phi.shape[1:]
     for row, target in enumerate(targets):
         shadows = [m for m in range(len(shadow_phi)) if m // 2 != target // 2]
         for query in range(queries):
-            sides = []
-            for inside in (True, False):
+            both = []
+            for side, inside in enumerate((True, False)):
                 values = [
-                    [shadow_phi[m, s, query] for m in shadows if member[m, s] == inside]
+                    [
+                        shadow_phi[m, s, query]
+                        for m in (kept[side][row][s] if kept else shadows)
+                        if member[m, s] == inside
+                    ]
                     for s in range(samples)
                 ]
                 mu = [np.median(v) for v in values]
@@ -41,8 +47,8 @@ def slow_scores(target_phi, shadow_phi, member, targets, floor):
                 residuals = np.concatenate(
                     [np.array(v) - m for v, m in zip(values, mu, strict=True)]
                 )
-                sides.append((mu, sd, max(np.std(residuals), floor)))
-            (mu_in, sd_in, fixed_in), (mu_out, sd_out, fixed_out) = sides
+                both.append((mu, sd, max(np.std(residuals), floor)))
+            (mu_in, sd_in, fixed_in), (mu_out, sd_out, fixed_out) = both
             for s in range(samples):
                 phi = target_phi[row, s, query]
                 for suffix, sigma_in, sigma_out in (
@@ -56,12 +62,11 @@ def slow_scores(target_phi, shadow_phi, member, targets, floor):
                     found[f"lira_offline{suffix}"][row, s] += (
                         -stats.norm.logsf(phi, mu_out[s], sigma_out) / queries
                     )
-                found["global_threshold"][row, s] += phi / queries
     return found
 
 
 def assert_same(found, expected, rtol=1e-12, atol=1e-12):
-    assert list(found) == list(expected) == list(lira.ATTACKS)
+    assert list(found) == list(expected) == list(lira.SCORES)
     for attack, values in expected.items():
         assert found[attack].dtype == np.float64
         np.testing.assert_allclose(found[attack], values, rtol=rtol, atol=atol, err_msg=attack)
@@ -72,22 +77,34 @@ def test_every_target_is_scored_as_by_the_slow_loop(models, queries):
     phi, member = pool(models, 23, queries)
     targets = range(models)
     attacked = phi + np.random.default_rng(1).normal(size=phi.shape)  # transfer
-    floor = lira.DEVIATION_FLOOR
+    floor = sides.DEVIATION_FLOOR
     assert_same(
-        lira.scores(attacked, phi, member, targets),
+        scored(attacked, phi, member, targets),
         slow_scores(attacked, phi, member, targets, floor),
     )
     some = [models - 1, 0, 1]
     assert_same(
-        lira.scores(phi[some], phi, member, some), slow_scores(phi[some], phi, member, some, floor)
+        scored(phi[some], phi, member, some), slow_scores(phi[some], phi, member, some, floor)
+    )
+
+
+@pytest.mark.parametrize(("models", "queries"), [(7, 2), (12, 1)])
+def test_a_pool_without_pairs_is_scored_as_by_the_slow_loop(models, queries):
+    member = pools.by_coin(models, 23)
+    phi = pools.answers(member, queries)
+    attacked = phi + np.random.default_rng(1).normal(size=phi.shape)
+    kept = pools.kept(pools.evidence(phi, member, range(models)))
+    assert_same(
+        scored(attacked, phi, member, range(models)),
+        slow_scores(attacked, phi, member, range(models), sides.DEVIATION_FLOOR, kept),
     )
 
 
 def test_blocks_of_samples_change_nothing(monkeypatch):
     phi, member = pool(10, 50, 2)
-    whole = lira.scores(phi, phi, member, range(10))
-    monkeypatch.setattr(pool_module, "SAMPLES_PER_BLOCK", 7)
-    assert_same(lira.scores(phi, phi, member, range(10)), whole, rtol=1e-13, atol=1e-13)
+    whole = scored(phi, phi, member, range(10))
+    monkeypatch.setattr(sides, "SAMPLES_PER_BLOCK", 7)
+    assert_same(scored(phi, phi, member, range(10)), whole, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
@@ -96,9 +113,9 @@ def test_exact_where_the_pair_left_out_is_an_outlier(scale):
     phi = 500 + phi / 5
     phi[4] += 1e4 * scale
     phi[5] -= 1e4 * scale
-    expected = slow_scores(phi, phi, member, range(12), lira.DEVIATION_FLOOR)
-    found = lira.scores(phi, phi, member, range(12))
-    for attack in ("lira_online", "lira_offline", "global_threshold"):
+    expected = slow_scores(phi, phi, member, range(12), sides.DEVIATION_FLOOR)
+    found = scored(phi, phi, member, range(12))
+    for attack in ("lira_online", "lira_offline"):
         np.testing.assert_allclose(found[attack], expected[attack], rtol=1e-10, atol=1e-10)
 
 
@@ -109,22 +126,22 @@ def test_exact_where_the_pair_left_out_is_an_outlier(scale):
 @settings(max_examples=60, deadline=None)
 def test_ties_do_not_disturb_what_is_left(pairs, values):
     values = np.array(values[:pairs])
-    fit = lira._without(values[:, None].repeat(2, axis=1), np.arange(pairs))
+    fit = sides._without(values[:, None].repeat(2, axis=1), np.arange(pairs))
     for pair in range(pairs):
         left = np.delete(values, pair)
         assert fit.median[pair] == pytest.approx(np.full(2, np.median(left)), abs=1e-14)
-        expected = max(left.std(), lira.DEVIATION_FLOOR)
+        expected = max(left.std(), sides.DEVIATION_FLOOR)
         assert fit.deviation[pair] == pytest.approx(np.full(2, expected), rel=1e-12)
 
 
 def test_a_constant_confidence_is_scored_with_the_floor():
     _, member = pool(6, 5, 2)
     phi = np.full((6, 5, 2), 3.25)
-    found = lira.scores(phi, phi, member, range(6))
+    found = scored(phi, phi, member, range(6))
     for suffix in ("", "_fixed"):
         assert (found[f"lira_online{suffix}"] == 0).all()
         np.testing.assert_allclose(found[f"lira_offline{suffix}"], np.log(2), rtol=1e-15)
-    above = lira.scores(phi + 4e-6, phi, member, range(6))
+    above = scored(phi + 4e-6, phi, member, range(6))
     np.testing.assert_allclose(above["lira_offline"], -stats.norm.logsf(4), rtol=1e-6)
 
 
@@ -133,18 +150,18 @@ def test_offline_does_not_saturate_where_members_lie():
     member = np.tile([[True], [False]], (4, 400))
     shadow = generator.normal(size=(8, 400, 1))
     target = np.linspace(-3, 1e3, 400)[None, :, None]
-    found = lira.scores(target, shadow, member, [0])
+    found = scored(target, shadow, member, [0])
     assert (np.diff(found["lira_offline_fixed"][0]) > 0).mean() > 0.99
-    expected = slow_scores(target, shadow, member, [0], lira.DEVIATION_FLOOR)
+    expected = slow_scores(target, shadow, member, [0], sides.DEVIATION_FLOOR)
     np.testing.assert_allclose(found["lira_offline"], expected["lira_offline"], rtol=1e-12)
 
 
 def test_the_order_of_targets_and_samples_does_not_matter():
     phi, member = pool(8, 30, 2)
-    found = lira.scores(phi, phi, member, range(8))
+    found = scored(phi, phi, member, range(8))
     order = np.random.default_rng(0).permutation(30)
-    again = lira.scores(phi[[5, 2]][:, order], phi[:, order], member[:, order], [5, 2])
-    for attack in lira.ATTACKS:
+    again = scored(phi[[5, 2]][:, order], phi[:, order], member[:, order], [5, 2])
+    for attack in lira.SCORES:
         np.testing.assert_allclose(
             again[attack], found[attack][[5, 2]][:, order], rtol=1e-12, atol=1e-12
         )
@@ -152,21 +169,21 @@ def test_the_order_of_targets_and_samples_does_not_matter():
 
 def test_the_order_of_the_pairs_does_not_matter():
     phi, member = pool(8, 30, 2)
-    found = lira.scores(phi, phi, member, range(8))
+    found = scored(phi, phi, member, range(8))
     order = np.array([6, 7, 3, 2, 0, 1, 4, 5])
-    again = lira.scores(phi[order], phi[order], member[order], range(8))
-    for attack in lira.ATTACKS:
+    again = scored(phi[order], phi[order], member[order], range(8))
+    for attack in lira.SCORES:
         np.testing.assert_allclose(again[attack], found[attack][order], rtol=1e-12, atol=1e-12)
 
 
 def test_a_targets_own_pair_tells_it_nothing():
     phi, member = pool(8, 30, 2)
-    found = lira.scores(phi[[2]], phi, member, [2])
+    found = scored(phi[[2]], phi, member, [2])
     changed, swapped = phi.copy(), member.copy()
     changed[2:4] = 1e3
     swapped[2:4] = member[[3, 2]]
-    again = lira.scores(phi[[2]], changed, swapped, [2])
-    for attack in lira.ATTACKS:
+    again = scored(phi[[2]], changed, swapped, [2])
+    for attack in lira.SCORES:
         np.testing.assert_allclose(again[attack], found[attack], rtol=1e-11, atol=1e-11)
 
 
@@ -181,7 +198,7 @@ def test_models_that_learned_nothing_give_nothing_away(reference, models):
     6, leaving out the target without its twin fails this by 10 errors and more.
     """
     phi, member = pool(models, 4000, 1, effect=0.0)
-    found = lira.scores(phi, phi, member, range(models), reference)
+    found = scored(phi, phi, member, range(models), reference)
     for attack, values in found.items():
         share_above = 1 - stats.rankdata(values, axis=1) / values.shape[1]
         caught = [share_above < fpr for fpr in (0.01, 0.1, 0.5)]
@@ -194,7 +211,9 @@ def test_models_that_learned_nothing_give_nothing_away(reference, models):
 
 def public_scores(target_phi, shadow_phi, member, target):
     """The public implementations, written out a sample at a time, higher = member."""
-    shadows = [m for m in range(len(shadow_phi)) if m // 2 != target // 2]
+    paired = (member[0::2] != member[1::2]).all()
+    left_out = {target, target ^ 1} if paired else {target}
+    shadows = [m for m in range(len(shadow_phi)) if m not in left_out]
     samples, queries = target_phi.shape
     value_in = [[list(shadow_phi[m, s]) for m in shadows if member[m, s]] for s in range(samples)]
     value_out = [
@@ -208,9 +227,9 @@ def public_scores(target_phi, shadow_phi, member, target):
     mean_in, mean_out = sum(all_in) / len(all_in), sum(all_out) / len(all_out)
     fixed_in = (sum((x - mean_in) ** 2 for x in all_in) / len(all_in)) ** 0.5
     fixed_out = (sum((x - mean_out) ** 2 for x in all_out) / len(all_out)) ** 0.5
-    found = {attack: [] for attack in lira.ATTACKS}
+    found = {attack: [] for attack in lira.SCORES}
     for s in range(samples):
-        views = {attack: [] for attack in lira.ATTACKS}
+        views = {attack: [] for attack in lira.SCORES}
         for q in range(queries):
             phi = target_phi[s, q]
             side_in, side_out = [v[q] for v in value_in[s]], [v[q] for v in value_out[s]]
@@ -221,7 +240,6 @@ def public_scores(target_phi, shadow_phi, member, target):
             views["lira_online_fixed"].append(log(phi, in_, fixed_in) - log(phi, out, fixed_in))
             views["lira_offline"].append(-log(phi, out, sd_out))
             views["lira_offline_fixed"].append(-log(phi, out, fixed_out))
-            views["global_threshold"].append(phi)
         for attack, value in views.items():
             found[attack].append(sum(value) / queries)
     return found
@@ -233,47 +251,15 @@ def test_reference_reproduces_the_public_formulas(paired):
     if not paired:  # their pools are not made of pairs: samples have different counts
         member = np.random.default_rng(4).random((24, 40)) < 0.5
     targets = [0, 7, 23]
-    found = lira.scores(phi[targets], phi, member, targets, reference=True)
+    found = scored(phi[targets], phi, member, targets, reference=True)
     for row, target in enumerate(targets):
         expected = public_scores(phi[target], phi, member, target)
-        for attack in lira.ATTACKS:
+        for attack in lira.SCORES:
             np.testing.assert_allclose(found[attack][row], expected[attack], rtol=1e-11, atol=1e-11)
 
 
-def change(**given):
+@pytest.mark.parametrize("reference", [False, True])
+def test_each_sample_must_be_on_both_sides(reference):
     phi, member = pool(6, 5, 2)
-    arguments = {"target_phi": phi[[0, 3]], "shadow_phi": phi, "member": member, "targets": [0, 3]}
-    return {**arguments, **{name: make(arguments[name]) for name, make in given.items()}}
-
-
-def unpaired(member):
-    member = member.copy()
-    member[3, 2] = member[2, 2]
-    return member
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (change(member=unpaired), "models 2 and 3 agree on sample 2.*complementary"),
-        (change(member=lambda m: m.astype(int)), "member is int64"),
-        (change(member=lambda m: m[:-1]), "expected bool"),
-        (change(target_phi=lambda x: x[:, :-1]), "target_phi has shape"),
-        (change(target_phi=lambda x: x * np.nan), "target_phi: not all values are finite"),
-        (change(shadow_phi=lambda x: x + np.inf), "shadow_phi: not all"),
-        (change(targets=lambda _: [0, 6]), "targets: 6 is not a model of the pool, 0 to 5"),
-        (change(targets=lambda _: [0, -1]), "targets: -1"),
-        (change(shadow_phi=lambda x: x[:5]), "even number of at least 4"),
-        (change(shadow_phi=lambda x: x[:2]), "even number of at least 4"),
-        (change(shadow_phi=lambda x: x[0]), "expected \\[models, samples, queries\\]"),
-    ],
-)
-def test_bad_input_is_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        lira.scores(**arguments)
-
-
-def test_reference_needs_both_sides_of_every_sample():
-    arguments = change(member=lambda m: np.ones_like(m))
-    with pytest.raises(ValueError, match="all or none"):
-        lira.scores(**arguments, reference=True)
+    with pytest.raises(ValueError, match="member: .*sample .*all or none"):
+        scored(phi[[0, 3]], phi, np.ones_like(member), [0, 3], reference)

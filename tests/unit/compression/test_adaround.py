@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ptq_privacy.compression import adaround, descent, grid, rounding
+from ptq_privacy.compression import adaround, descent, grid, layerwise, rounding
 from ptq_privacy.compression.grid import Grid
 from ptq_privacy.compression.rounding import Schedule, SoftWeights, learn
-from ptq_privacy.graph.walk import Samples
+from ptq_privacy.graph.layers import Samples
 
 ORACLE = Path(__file__).parents[2] / "data" / "ada_fc.npz"
 
@@ -186,7 +186,7 @@ def test_single_tries_lower_the_error_over_all_positions(monkeypatch):
     bias = -y.mean(0)
     on = grid.search(weight, 3)
     tried = through_relu(activated(weight, x, y + bias, bias, on), on, x, y + bias, bias)
-    monkeypatch.setattr(adaround, "ROUNDS", 0)
+    monkeypatch.setattr(layerwise, "ROUNDS", 0)
     learned = through_relu(activated(weight, x, y + bias, bias, on), on, x, y + bias, bias)
     assert (tried <= learned * (1 + 1e-5)).all()
     assert tried.sum() < learned.sum()
@@ -196,7 +196,7 @@ def test_how_much_goes_at_a_time_changes_no_code(monkeypatch):
     weight, x, y, bias = activated_layer(6, 20, seed=9)
     on = grid.search(weight, 3)
     whole = activated(weight, x, y, bias, on)
-    monkeypatch.setattr(adaround, "TRIED_AT_ONCE", 4001)  # two rows of 2,000 positions
+    monkeypatch.setattr(layerwise, "TRIED_AT_ONCE", 4001)  # two rows of 2,000 positions
     monkeypatch.setattr(rounding, "PIECE", 7)
     assert torch.equal(activated(weight, x, y, bias, on), whole)
 

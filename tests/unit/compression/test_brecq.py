@@ -5,13 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ptq_privacy.compression import brecq
-from ptq_privacy.compression.brecq import fisher_diagonals
+from ptq_privacy.compression.brecq import MARGIN, fisher_diagonals
 from ptq_privacy.compression.grid import QuantizedWeight, nearest, search
+from ptq_privacy.compression.reconstruction import reconstruct
 from ptq_privacy.compression.rounding import Schedule
 from ptq_privacy.graph.blocks import find_blocks
+from ptq_privacy.graph.layers import set_weight
 from ptq_privacy.graph.trace import evaluation_copy
-from ptq_privacy.graph.walk import Walk, set_weight
+from ptq_privacy.graph.walk import Walk
 from tests.unit.graph.every_block import Network
 
 SHORT = Schedule(iterations=60, learning_rate=0.1, batch=16)
@@ -51,9 +52,7 @@ def block_error(full: nn.Module, quantized: nn.Module, images: Tensor, name: str
 
 def reconstructed(network: nn.Module, images: Tensor, schedule: Schedule, **options):
     walk = Walk(network, evaluation_copy(network), images, seed=0)
-    layers = brecq.quantize(
-        walk, find_blocks(walk), rounded(walk), brecq.MARGIN, schedule, **options
-    )
+    layers = reconstruct(walk, find_blocks(walk), rounded(walk), MARGIN, schedule, **options)
     return walk.quantized.network, layers
 
 
@@ -61,7 +60,7 @@ def test_reconstruction_lowers_the_errors_of_blocks_by_rounding_up_or_down(netwo
     baseline = evaluation_copy(network)
     walk = Walk(network, None, images)
     for node, name in walk.layers.items():
-        set_weight(baseline, name, rounded(walk)(node))
+        set_weight(baseline, name, rounded(walk)(node).values)
     learned, layers = reconstructed(network, images, SHORT)
 
     assert list(layers) == list(walk.layers.values())
@@ -86,7 +85,7 @@ def test_a_block_whose_error_did_not_fall_keeps_its_codes(network, images):
     learned, _ = reconstructed(network, images, wild)
     baseline = evaluation_copy(network)
     for (node, name), codes in zip(walk.layers.items(), before, strict=True):
-        set_weight(baseline, name, QuantizedWeight(codes, start(node).grid))
+        set_weight(baseline, name, QuantizedWeight(codes, start(node).grid).values)
     errors = [block_error(network, n, images, "stem.0") for n in (learned, baseline)]
     assert errors[0] <= errors[1]
 
@@ -94,7 +93,7 @@ def test_a_block_whose_error_did_not_fall_keeps_its_codes(network, images):
 def test_the_quantized_stream_ends_at_the_returned_networks_output(network, images):
     walk = Walk(network, evaluation_copy(network), images, seed=0)
     walk.free = lambda node: None
-    brecq.quantize(walk, find_blocks(walk), rounded(walk), brecq.MARGIN, SHORT)
+    reconstruct(walk, find_blocks(walk), rounded(walk), MARGIN, SHORT)
     outputs = torch.cat(walk.quantized.values(walk.nodes[-1]))
     torch.testing.assert_close(outputs, walk.quantized.network(images))
 

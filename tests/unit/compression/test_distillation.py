@@ -5,13 +5,12 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from ptq_privacy.compression.settings import Refit
 from torch import Tensor, nn
 
 from ptq_privacy.compression.distillation import distil
 from ptq_privacy.compression.grid import QuantizedWeight, dequantize, nearest, search
+from ptq_privacy.graph.layers import set_weight
 from ptq_privacy.graph.trace import evaluation_copy
-from ptq_privacy.graph.walk import set_weight
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def networks() -> tuple[nn.Module, nn.Module, dict[str, QuantizedWeight], Tensor
         weight = full.get_submodule(name).weight.flatten(1)
         grid = search(weight, 4)
         layers[name] = QuantizedWeight(nearest(weight, grid), grid)
-        set_weight(quantized, name, layers[name])
+        set_weight(quantized, name, layers[name].values)
     return full, quantized, layers, 3 * torch.randn(150, 2, 6, 6)
 
 
@@ -40,7 +39,7 @@ def divergence(full: nn.Module, quantized: nn.Module, images: Tensor) -> float:
 def test_predictions_come_closer_by_scales_and_biases_alone(networks) -> None:
     full, quantized, layers, images = networks
     before, weights = divergence(full, quantized, images), copy.deepcopy(full.state_dict())
-    learned = distil(full, quantized, layers, images, Refit(iterations=60), seed=0)
+    learned = distil(full, quantized, layers, images, 60, 0.01, 32, seed=0)
     assert divergence(full, quantized, images) < 0.9 * before
     for name, layer in learned.items():
         assert torch.equal(layer.codes, layers[name].codes)
@@ -56,8 +55,7 @@ def test_predictions_come_closer_by_scales_and_biases_alone(networks) -> None:
 def test_what_does_not_bring_predictions_closer_is_undone(networks) -> None:
     full, quantized, layers, images = networks
     before = copy.deepcopy(quantized.state_dict())
-    wild = Refit(iterations=2, learning_rate=50.0)
-    learned = distil(full, quantized, layers, images, wild, seed=0)
+    learned = distil(full, quantized, layers, images, 2, learning_rate=50.0, batch=32, seed=0)
     assert all(torch.equal(learned[name].grid.scale, layers[name].grid.scale) for name in layers)
     assert all(torch.equal(before[key], value) for key, value in quantized.state_dict().items())
 
@@ -70,7 +68,7 @@ def test_one_step_is_adams_on_the_divergence(networks) -> None:
         logits.log_softmax(1), full(images).log_softmax(1), log_target=True, reduction="batchmean"
     )
     (gradient,) = torch.autograd.grad(loss, bias)
-    distil(full, quantized, layers, images, Refit(1, 1e-3, batch=150), seed=0)
+    distil(full, quantized, layers, images, 1, 1e-3, batch=150, seed=0)
     moved = quantized[0].bias - bias.detach()
     torch.testing.assert_close(moved, -1e-3 * gradient.sign(), atol=1e-6, rtol=1e-2)
 
@@ -78,4 +76,4 @@ def test_one_step_is_adams_on_the_divergence(networks) -> None:
 def test_a_network_without_logits_is_refused(networks) -> None:
     full, quantized, layers, images = networks
     with pytest.raises(ValueError, match="the network should return logits"):
-        distil(full[:2], quantized[:2], {"0": layers["0"]}, images, Refit(), seed=0)
+        distil(full[:2], quantized[:2], {"0": layers["0"]}, images, 1, 0.01, 32, seed=0)

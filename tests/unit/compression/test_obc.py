@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ptq_privacy.compression import grid, obc
+from ptq_privacy.compression import elimination, grid, obc
 from ptq_privacy.compression.grid import Grid
 
 DATA = Path(__file__).parents[2] / "data"
@@ -100,7 +100,7 @@ def test_codes_do_not_depend_on_how_rows_are_batched(monkeypatch):
     weight, hessian = layer(7, 40, seed=0)
     on = grid.search(weight, 3)
     together = obc.quantize_rows(weight, hessian, on)
-    monkeypatch.setattr(obc, "BATCH", 2 * 40)
+    monkeypatch.setattr(elimination, "BATCH", 2 * 40)
     assert torch.equal(obc.quantize_rows(weight, hessian, on), together)
 
 
@@ -176,9 +176,9 @@ def test_bad_input_is_named():
 
 @pytest.mark.parametrize(("out", "d"), [(16, 9), (64, 576), (512, 4608), (1, 4608)])
 def test_batches_of_rows_are_even_and_hold_what_a_device_can(out, d):
-    for device, most in (("cpu", obc.BATCH_BYTES), ("cuda", obc.GPU_BATCH_BYTES)):
-        rows = obc.batch_rows(out, d, 8, device)
+    for device, most in (("cpu", elimination.BATCH_BYTES), ("cuda", elimination.GPU_BATCH_BYTES)):
+        rows = elimination.batch_rows(out, d, 8, device)
         assert 1 <= rows <= out
         assert rows == 1 or 8 * rows * d**2 <= most
         assert -(-out // rows) * rows - out < rows
-    assert obc.batch_rows(out, d, 8, "cuda") >= obc.batch_rows(out, d, 8, "cpu")
+    assert elimination.batch_rows(out, d, 8, "cuda") >= elimination.batch_rows(out, d, 8, "cpu")

@@ -3,12 +3,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from ptq_privacy.compression.settings import Refit
+from torch import nn
 
-from ptq_privacy.compression import Settings, grid, packing, quantize
+from ptq_privacy.compression import compress, grid, packing
 from ptq_privacy.compression.grid import QuantizedWeight
-from ptq_privacy.networks import architectures
-from ptq_privacy.study.experiment import METHODS, Variant
+from ptq_privacy.networks.structure import difference, restore
+from ptq_privacy.study import fragments
+from ptq_privacy.study.variants import Variant
+from tests.unit.compression.fast import fast
+from tests.unit.networks.by_name import build
 
 
 def random_codes(levels, shape, seed):
@@ -65,9 +68,15 @@ def test_a_decoded_weight_is_the_quantizers_bit_for_bit(levels):
 def test_storage_counts_what_the_file_holds():
     codes = torch.tensor([[0, 1, 2, 1, 1, 1], [1, 1, 1, 1, 1, 0]], dtype=torch.uint8)
     weight = QuantizedWeight(codes, grid.Grid(torch.ones(2), torch.ones(2, dtype=torch.int32), 3))
-    bits, zeros = packing.storage({"w": weight})
+    network = nn.ParameterDict({"w": weight.values})
+    bits, zeros = packing.stored_bits(network, {"w": weight})
     assert bits == (2 * 2 * 8 + 2 * 40) / 12
     assert zeros == 9 / 12
+    network["more"] = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])  # kept in float32
+    network["vector"] = torch.zeros(100)  # no weight
+    bits, zeros = packing.stored_bits(network, {"w": weight})
+    assert bits == (2 * 2 * 8 + 2 * 40 + 4 * 32) / 16
+    assert zeros == 12 / 16
 
 
 @pytest.mark.parametrize("part", ["codes", "scale", "zero_point"])
@@ -80,14 +89,14 @@ def test_a_weight_without_one_of_its_parts_is_named(part):
         packing.decode(tensors)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", fragments.names("compressions"))
 def test_a_restored_network_answers_as_the_quantized_one(method):
     torch.manual_seed(0)
-    network = architectures.build("resnet6", 10, 1)
+    network = build("resnet6", 10, 1)
     images = torch.randn(64, 1, 8, 8)
     network(images)  # gives batch normalisation statistics of its own
-    settings = Settings(refit=Refit(iterations=5))
-    quantized, weights = quantize(network, images, Variant(method, 1.58), 0, settings)
-    state = packing.decode(packing.encode(quantized.state_dict(), weights))
-    restored = architectures.restore(architectures.build("resnet6", 10, 1), state)
+    quantized, stored = compress(network, images, Variant(method, 1.58), 0, fast(method))
+    state = packing.decode(packing.encode(quantized.state_dict(), stored.weights))
+    changes = difference(network, quantized)
+    restored = restore(build("resnet6", 10, 1), changes, state)
     assert torch.equal(restored(images), quantized(images))

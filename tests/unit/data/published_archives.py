@@ -18,9 +18,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 FASHION_MNIST_FILES = {
-    "train_images": "train-images-idx3-ubyte",
+    "train_inputs": "train-images-idx3-ubyte",
     "train_labels": "train-labels-idx1-ubyte",
-    "test_images": "t10k-images-idx3-ubyte",
+    "test_inputs": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
 
@@ -39,12 +39,12 @@ def coloured_digits(first, count, classes, size):
 
 
 def parts(train, test, classes, size):
-    train_images, train_labels = coloured_digits(0, train, classes, size)
-    test_images, test_labels = coloured_digits(train, test, classes, size)
+    train_inputs, train_labels = coloured_digits(0, train, classes, size)
+    test_inputs, test_labels = coloured_digits(train, test, classes, size)
     return {
-        "train_images": train_images,
+        "train_inputs": train_inputs,
         "train_labels": train_labels,
-        "test_images": test_images,
+        "test_inputs": test_inputs,
         "test_labels": test_labels,
     }
 
@@ -57,11 +57,11 @@ def idx(array):
 
 def fashion_mnist(folder: Path, train=300, test=100, pack=gzip.compress, suffix=".gz"):
     made = parts(train, test, 10, 32)
-    for name in ("train_images", "test_images"):
+    for name in ("train_inputs", "test_inputs"):
         made[name] = made[name][:, :1, 2:30, 2:30]
     folder.mkdir(parents=True, exist_ok=True)
     for name, file in FASHION_MNIST_FILES.items():
-        content = made[name][:, 0] if "images" in name else made[name]
+        content = made[name][:, 0] if "inputs" in name else made[name]
         (folder / f"{file}{suffix}").write_bytes(pack(idx(content)))
     return made
 
@@ -110,14 +110,14 @@ def cifar_files(source, made, names):
         return python_2_pickle(content)
 
     encoded = [name.encode() for name in names]
-    test = batch(made["test_images"], made["test_labels"], b"testing batch 1 of 1")
+    test = batch(made["test_inputs"], made["test_labels"], b"testing batch 1 of 1")
     if not ten:
-        train = batch(made["train_images"], made["train_labels"], b"training batch 1 of 1")
+        train = batch(made["train_inputs"], made["train_labels"], b"training batch 1 of 1")
         coarse = [b"group_%d" % number for number in range(20)]
         meta = {b"fine_label_names": encoded, b"coarse_label_names": coarse}
         return {"meta": python_2_pickle(meta), "test": test, "train": train, "file.txt~": b""}
     batches = zip(
-        np.array_split(made["train_images"], 5),
+        np.array_split(made["train_inputs"], 5),
         np.array_split(made["train_labels"], 5),
         strict=True,
     )
@@ -168,22 +168,22 @@ def tiny_imagenet(path: Path, train=400, test=200):
     files = {
         "wnids.txt": "".join(f"{number}\n" for number in listed).encode(),
         "words.txt": "\n".join(["n00000000\tentity", *words]).encode(),
-        "test/images/test_0.JPEG": jpeg(made["test_images"][0])[0],
+        "test/images/test_0.JPEG": jpeg(made["test_inputs"][0])[0],
     }
-    train_images = {}
+    train_inputs = {}
     for place, label in enumerate(made["train_labels"]):
         file = f"train/{numbers[label]}/images/{numbers[label]}_{place // 200}.JPEG"
-        files[file], train_images[file] = jpeg(made["train_images"][place])
+        files[file], train_inputs[file] = jpeg(made["train_inputs"][place])
         files[f"train/{numbers[label]}/{numbers[label]}_boxes.txt"] = b"x.JPEG\t0\t0\t9\t9\n"
     annotations = []
     for place, label in enumerate(made["test_labels"]):
         file = f"val/images/val_{place}.JPEG"
-        files[file], made["test_images"][place] = jpeg(made["test_images"][place])
+        files[file], made["test_inputs"][place] = jpeg(made["test_inputs"][place])
         annotations.append(f"val_{place}.JPEG\t{numbers[label]}\t0\t32\t44\t62\n")
     files["val/val_annotations.txt"] = "".join(annotations).encode()
     write_zip(path, "tiny-imagenet-200", files)
-    order = sorted(train_images)
-    made["train_images"] = np.stack([train_images[file] for file in order])
+    order = sorted(train_inputs)
+    made["train_inputs"] = np.stack([train_inputs[file] for file in order])
     made["train_labels"] = np.array([numbers.index(file.split("/")[1]) for file in order])
     made["classes"] = tuple(f"{number} thing {place}" for place, number in enumerate(numbers))
     return made

@@ -5,9 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from ptq_privacy.answers import inference
 from ptq_privacy.data import audit, dataset, membership
 from ptq_privacy.data.calibration_set import calibration_set
-from ptq_privacy.data.sources import prepare
+from ptq_privacy.data.preparation import prepare
+from ptq_privacy.networks.normalised import Normalised
+from ptq_privacy.study.seeds import generator
+from tests.unit.networks.by_name import build
 
 CPU = torch.device("cpu")
 SAMPLES = 60
@@ -33,24 +37,25 @@ def files(tmp_path, data, members):
 
 def test_it_holds_what_the_files_say(files, data, members):
     loaded = audit.load(*files, [2, 3, 4], CPU)
-    np.testing.assert_array_equal(loaded.images, data.train_images)
+    np.testing.assert_array_equal(loaded.inputs, data.train_inputs)
     np.testing.assert_array_equal(loaded.labels, data.train_labels)
-    np.testing.assert_array_equal(loaded.test_images, data.test_images)
+    np.testing.assert_array_equal(loaded.test_inputs, data.test_inputs)
     np.testing.assert_array_equal(loaded.test_labels, data.test_labels)
-    assert loaded.images.dtype == torch.uint8
-    assert loaded.mean.dtype == loaded.std.dtype == torch.float32
-    pixels = torch.from_numpy(data.train_images).double() / 255
-    torch.testing.assert_close(loaded.mean.double(), pixels.mean().view(1))
-    torch.testing.assert_close(loaded.std.double(), pixels.std(correction=0).view(1))
+    assert loaded.kind == data.kind == "images"
+    assert loaded.inputs.dtype == torch.uint8
+    pixels = torch.from_numpy(data.train_inputs).double() / 255
+    assert loaded.statistics["mean"] == pytest.approx([float(pixels.mean())])
+    assert loaded.statistics["std"] == pytest.approx([float(pixels.std(correction=0))])
     assert loaded.classes == 10
     for model in (2, 3, 4):
         assert loaded.members_of(model).tolist() == np.flatnonzero(members[model]).tolist()
 
 
-def test_its_network_fits_its_images(files):
+def test_a_network_of_its_shape_fits_its_inputs(files):
     loaded = audit.load(*files, [2], CPU)
-    network = loaded.network("resnet6")
-    assert network(torch.rand(2, *loaded.images.shape[1:])).shape == (2, 10)
+    network = build("resnet6", loaded.classes, loaded.inputs.shape[1])
+    answers = Normalised(network, loaded.kind, loaded.statistics)(loaded.inputs[:2])
+    assert answers.shape == (2, 10)
 
 
 def test_train_accuracy_is_that_on_the_models_own_members(files, data, members):
@@ -62,11 +67,13 @@ def test_train_accuracy_is_that_on_the_models_own_members(files, data, members):
     marked[~members[2], 0, 0, wrong] = 255
     zeros = torch.zeros(4, 1, 1, 10, dtype=torch.uint8)  # answered with class 0
     known = replace(
-        loaded, images=marked, test_images=zeros, test_labels=torch.tensor([0, 1, 0, 0])
+        loaded, inputs=marked, test_inputs=zeros, test_labels=torch.tensor([0, 1, 0, 0])
     )
-    assert known.accuracies(nn.Flatten(), 2) == (1.0, 0.75)
     other = replace(known, members={2: ~members[2]})
-    assert other.accuracies(nn.Flatten(), 2) == (0.0, 0.75)
+    for of, expected in ((known, 1.0), (other, 0.0)):
+        own = of.members_of(2)
+        assert inference.accuracy(nn.Flatten(), of.inputs, of.labels, own) == expected
+    assert inference.accuracy(nn.Flatten(), known.test_inputs, known.test_labels) == 0.75
 
 
 def test_a_model_that_the_membership_lacks_is_named(files):
@@ -110,11 +117,12 @@ def test_calibration_samples_are_distinct_members_in_order(members):
         assert members[model][chosen].all()
 
 
-def test_calibration_sets_depend_on_seed_and_model_alone(members):
+def test_calibration_sets_depend_on_seed_model_and_draw_alone(members):
     chosen = calibration_set(members[3], 20, 1, 3)
     np.testing.assert_array_equal(chosen, calibration_set(members[3].copy(), 20, 1, 3))
     assert not np.array_equal(chosen, calibration_set(members[3], 20, 2, 3))
     assert not np.array_equal(chosen, calibration_set(members[3], 20, 1, 5))
+    assert not np.array_equal(chosen, calibration_set(members[3], 20, 1, 3, draw=1))
 
 
 def test_every_member_is_as_likely_to_calibrate(members):
@@ -136,7 +144,7 @@ def test_more_calibration_samples_than_members_are_refused(members):
     )
     with pytest.raises(
         ValueError,
-        match=rf"quantization.calibration_samples: {own + 1} is more than the {own} members of mod",
+        match=rf"compression.calibration_samples: {own + 1} is more than the {own} members of mod",
     ):
         calibration_set(members[2], own + 1, 0, 2)
 
@@ -145,7 +153,7 @@ def test_it_does_not_follow_the_draw_of_the_members():
     """Model k's calibration draw once came from the stream that had split pair k."""
     samples, seed = 1000, 0
     for pair in range(3):
-        stream = np.random.default_rng((seed, pair))
+        stream = generator("members", seed, pair)
         own = np.flatnonzero(membership.draw(samples, 2 * pair + 2, seed)[2 * pair])
         same_stream = np.sort(stream.choice(own, 100, replace=False))
         chosen = calibration_set(np.isin(np.arange(samples), own), 100, seed, pair)

@@ -6,13 +6,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
-import published_archives
 import pytest
 from torchvision import datasets
 
 from ptq_privacy.data.download import download
-from ptq_privacy.data.sources import prepare
-from ptq_privacy.data.sources import published as resources
+from ptq_privacy.data.preparation import prepare
+from ptq_privacy.study import fragments
+from tests.unit.data import published_archives
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SUMS = {
@@ -245,7 +245,8 @@ def test_progress_is_logged(fetch, caplog, monkeypatch):
 @pytest.mark.parametrize("source", ["cifar-10", "cifar-100", "tiny-imagenet", "fashion-mnist"])
 def test_every_published_set_is_downloaded_and_prepared(source, server, tmp_path, monkeypatch):
     """Whole, from archives in the real formats, over connections that break."""
-    files = list(resources.published(source)["files"])
+    more = fragments.get("sources", source).more
+    files = list(more["files"])
     if source == "fashion-mnist":
         made = published_archives.fashion_mnist(tmp_path / "served")
     elif source == "tiny-imagenet":
@@ -258,11 +259,11 @@ def test_every_published_set_is_downloaded_and_prepared(source, server, tmp_path
         server.content[f"/{file}"] = content
         digest = hashlib.sha256(content).hexdigest()
         served[file] = {"addresses": [server.address(f"/{file}")], "sha256": digest}
-    monkeypatch.setitem(resources._resources()[source], "files", served)
+    monkeypatch.setitem(more, "files", served)
     monkeypatch.setattr("ptq_privacy.data.download.time.sleep", lambda _: None)
     server.answers += ["cut", 503]
     data = prepare({"name": "x", "source": source}, tmp_path / "downloads")
-    np.testing.assert_array_equal(data.train_images, made["train_images"])
+    np.testing.assert_array_equal(data.train_inputs, made["train_inputs"])
     np.testing.assert_array_equal(data.test_labels, made["test_labels"])
     asked = len(server.asked)
     assert asked == len(files) + 2
@@ -288,20 +289,20 @@ def test_a_local_path_touches_no_network(source, tmp_path, monkeypatch):
     assert len(data.train_labels)
 
 
-def test_the_shipped_table_is_whole():
+def test_the_shipped_addresses_and_checksums_are_whole():
     for source in ("cifar-10", "cifar-100", "tiny-imagenet", "fashion-mnist"):
-        for file in resources.published(source)["files"].values():
+        for file in fragments.get("sources", source).more["files"].values():
             assert all(address.startswith("http") for address in file["addresses"])
             assert len(bytes.fromhex(file["md5"])) == 16
             assert len(bytes.fromhex(file["sha256"])) == 32
 
 
 def test_the_shipped_checksums_are_torchvisions():
-    fashion = resources.published("fashion-mnist")
+    fashion = fragments.get("sources", "fashion-mnist").more
     ours = [(name, file["md5"]) for name, file in fashion["files"].items()]
     assert ours == datasets.FashionMNIST.resources
     assert fashion["classes"] == datasets.FashionMNIST.classes
     for source, theirs in (("cifar-10", datasets.CIFAR10), ("cifar-100", datasets.CIFAR100)):
-        ours = resources.published(source)["files"][theirs.filename]
+        ours = fragments.get("sources", source).more["files"][theirs.filename]
         assert ours["md5"] == theirs.tgz_md5
         assert ours["addresses"][0] == theirs.url

@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision.datasets import ImageFolder
 
-from ptq_privacy.data.sources import prepare
+from ptq_privacy.data.preparation import prepare
 
 GREY = (load_digits().images[:60] * 15).astype(np.uint8)  # 6 of each of 10 classes
 LABELS = load_digits().target[:60].astype(np.int64)
@@ -29,7 +29,7 @@ def load(source, path, **settings):
 
 def everything(data):
     """All samples of a data set, train then test, as (pixels, class name), sorted."""
-    images = np.concatenate([data.train_images, data.test_images])
+    images = np.concatenate([data.train_inputs, data.test_inputs])
     labels = np.concatenate([data.train_labels, data.test_labels])
     return sorted(
         (image.tobytes(), data.classes[label]) for image, label in zip(images, labels, strict=True)
@@ -60,8 +60,8 @@ def test_class_folders_are_split_by_seed(tmp_path):
     (tmp_path / ".cache").mkdir()
     data = load("folder", tmp_path, test_fraction=0.25)
     assert data.classes == tuple(f"class {digit}" for digit in range(10))
-    assert data.train_images.shape == (45, 3, 8, 8)
-    assert data.test_images.shape == (15, 3, 8, 8)
+    assert data.train_inputs.shape == (45, 3, 8, 8)
+    assert data.test_inputs.shape == (15, 3, 8, 8)
     assert [(image, name.removeprefix("class ")) for image, name in everything(data)] == GIVEN_RGB
     again, other = (load("folder", tmp_path, test_fraction=0.25, seed=seed) for seed in (0, 1))
     assert again.sha256 == data.sha256 != other.sha256
@@ -78,20 +78,20 @@ def test_torchvision_reads_the_same_folder(tmp_path):
     for part in ("train", "test"):
         theirs = ImageFolder(tmp_path / part)
         images = np.stack([np.asarray(image) for image, _ in theirs]).transpose(0, 3, 1, 2)
-        np.testing.assert_array_equal(getattr(data, f"{part}_images"), images)
+        np.testing.assert_array_equal(getattr(data, f"{part}_inputs"), images)
         np.testing.assert_array_equal(getattr(data, f"{part}_labels"), theirs.targets)
         assert data.classes == tuple(theirs.classes)
 
 
 def test_grey_folders_stay_grey_and_mixed_ones_are_in_colour(tmp_path):
     write_folder(tmp_path / "grey", GREY)
-    assert load("folder", tmp_path / "grey").train_images.shape == (48, 1, 8, 8)
+    assert load("folder", tmp_path / "grey").train_inputs.shape == (48, 1, 8, 8)
     write_folder(tmp_path / "mixed" / "train")
     write_folder(tmp_path / "mixed" / "test", GREY)
     (tmp_path / "mixed" / "train" / "class 0" / "0.png").write_bytes(encode(GREY[0]))
     data = load("folder", tmp_path / "mixed")
-    assert data.train_images.shape[1] == data.test_images.shape[1] == 3
-    np.testing.assert_array_equal(data.train_images[0], np.stack([GREY[0]] * 3))
+    assert data.train_inputs.shape[1] == data.test_inputs.shape[1] == 3
+    np.testing.assert_array_equal(data.train_inputs[0], np.stack([GREY[0]] * 3))
 
 
 def spoil(folder, change):
@@ -183,7 +183,7 @@ def test_npz_with_a_test_set_and_class_names(tmp_path):
     np.savez(tmp_path / "x.npz", **arrays)
     names = list("abcdefghij")
     data = load("npz", tmp_path / "x.npz", classes=names)
-    np.testing.assert_array_equal(data.train_images[:, 0], GREY[:50])
+    np.testing.assert_array_equal(data.train_inputs[:, 0], GREY[:50])
     np.testing.assert_array_equal(data.test_labels, LABELS[50:])
     assert data.classes == tuple(names)
 
@@ -278,7 +278,7 @@ def test_parquet_in_every_form_of_image(kind, tmp_path):
 
 def test_grey_parquet(tmp_path):
     data = load("parquet", write_parquet(tmp_path / "x.parquet", GREY.tolist()))
-    assert data.train_images.shape == (48, 1, 8, 8)
+    assert data.train_inputs.shape == (48, 1, 8, 8)
     assert everything(data) == GIVEN_GREY
 
 
@@ -298,8 +298,8 @@ def test_parquet_with_class_names_and_parts(kind, tmp_path):
         write_parquet(tmp_path / f"{part}.parquet", PNGS[rows], labels[rows])
     data = load("parquet", tmp_path)
     assert data.classes == tuple(sorted(names))
-    np.testing.assert_array_equal(data.train_images, RGB[:50].transpose(0, 3, 1, 2))
-    np.testing.assert_array_equal(data.test_images, RGB[50:].transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(data.train_inputs, RGB[:50].transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(data.test_inputs, RGB[50:].transpose(0, 3, 1, 2))
     assert [data.classes[label] for label in data.train_labels] == names[LABELS[:50]].tolist()
     chosen = load("parquet", tmp_path, classes=names.tolist())
     np.testing.assert_array_equal(chosen.train_labels, LABELS[:50])

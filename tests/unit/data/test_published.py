@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import published_archives
 import pytest
 import torchvision
 
-from ptq_privacy.data.sources import pickles, prepare
+from ptq_privacy.data.preparation import prepare
+from ptq_privacy.data.sources import pickles
+from tests.unit.data import published_archives
 
 ARCHIVES = {
     "cifar-10": "cifar-10-python.tar.gz",
@@ -21,7 +22,7 @@ ARCHIVES = {
     "tiny-imagenet": "tiny-imagenet-200.zip",
 }
 CIFARS = ("cifar-10", "cifar-100")
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+ARRAYS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
 
 
 @cache
@@ -80,7 +81,7 @@ def test_torchvision_reads_the_same_cifar(source, tmp_path, monkeypatch):
     reader = torchvision.datasets.CIFAR10 if source == "cifar-10" else torchvision.datasets.CIFAR100
     for part in ("train", "test"):
         theirs = reader(extract(path), train=part == "train")
-        images = getattr(data, f"{part}_images").transpose(0, 2, 3, 1)
+        images = getattr(data, f"{part}_inputs").transpose(0, 2, 3, 1)
         np.testing.assert_array_equal(images, theirs.data)
         np.testing.assert_array_equal(getattr(data, f"{part}_labels"), theirs.targets)
         assert data.classes == tuple(theirs.classes)
@@ -94,7 +95,7 @@ def test_torchvision_reads_the_same_tiny_imagenet(tmp_path):
     assert [name.split()[0] for name in data.classes] == theirs.classes
     for place in range(0, 400, 57):
         image = np.asarray(theirs[place][0]).transpose(2, 0, 1)
-        np.testing.assert_array_equal(data.train_images[place], image)
+        np.testing.assert_array_equal(data.train_inputs[place], image)
 
 
 def test_the_pickles_made_here_are_pickles():

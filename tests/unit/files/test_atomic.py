@@ -54,7 +54,7 @@ def test_an_error_leaves_no_file_where_there_was_none(tmp_path):
 def test_a_writer_that_is_killed_keeps_the_old_file(old):
     program = (
         "import os, signal, sys\n"
-        "from ptq_privacy.data.files import replacing\n"
+        "from ptq_privacy.files.atomic import replacing\n"
         "with replacing(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -30,8 +30,12 @@ def tensors(model):
     }
 
 
-def stored(model):
-    return StoredModel(model, tensors(model), ModelRecord(0.9, 0.8 + model / 100, "ab12", 1.6, 0.3))
+LIVE = {"factory": {"function": "nets:build", "settings": {"widths": [8, 16]}}, "kind": "images"}
+
+
+def stored(model, live=LIVE):
+    record = ModelRecord(0.9, 0.8 + model / 100, "ab12", 1.6, 0.3)
+    return StoredModel(model, tensors(model), record, live)
 
 
 def saying(metadata):
@@ -47,18 +51,22 @@ def shard(tmp_path):
     return path
 
 
+def read(path, identity=IDENTITY):
+    """The tensors of every model of a file that is what was asked for, by number."""
+    checkpoints.identify(path, identity)
+    return {model: checkpoints.read(path, model)[0] for model in identity.models}
+
+
 def refused(path, identity=IDENTITY):
     """The message that reading a file is refused with: one line that names it."""
     with pytest.raises(ValueError, match=str(path)) as caught:
-        list(checkpoints.read(path, identity))
+        read(path, identity)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_weights_survive_bit_for_bit_with_their_types(shard):
-    read = dict(checkpoints.read(shard, IDENTITY))
-    assert list(read) == [2, 3]
-    for model, found in read.items():
+    for model, found in read(shard).items():
         expected = tensors(model)
         assert found.keys() == expected.keys()
         for name, value in expected.items():
@@ -71,20 +79,40 @@ def test_figures_and_identity_survive(shard):
     metadata = checkpoints.read_metadata(shard)
     with safe_open(shard, "np") as file:
         assert file.metadata()["origin"] == "c0de"
-    assert {name: metadata[name] for name in ("study", "dataset", "architecture", "variant")} == {
+    assert {name: metadata[name] for name in asdict(IDENTITY)} == {
         "study": "small",
         "dataset": "digits",
-        "architecture": "resnet6",
+        "network": "resnet6",
         "variant": "obc-w2",
+        "models": [2, 3],
+        "draw": 0,
     }
+
+
+def test_every_model_comes_with_what_makes_its_network(shard):
+    assert [checkpoints.read(shard, model)[1] for model in (2, 3)] == [LIVE, LIVE]
+
+
+def test_models_that_are_made_otherwise_have_no_place_in_a_shard(tmp_path):
+    path = tmp_path / "shard"
+    models = [stored(2), stored(3, LIVE | {"kind": "sounds"})]
+    with pytest.raises(ValueError, match="shard: model 3 is not made as those before it"):
+        checkpoints.write(path, IDENTITY, models)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_a_shard_does_not_hold_is_named(shard):
+    with pytest.raises(ValueError, match=rf"{shard}: does not hold model 4; it holds 2, 3"):
+        checkpoints.read(shard, 4)
 
 
 def test_memory_order_and_gradients_are_no_part_of_a_weight(tmp_path):
     weight = torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last).requires_grad_()
-    model = StoredModel(2, {"w": weight, "t": weight.detach()[0, 0].T}, ModelRecord(1, 1))
+    kept = {"w": weight, "t": weight.detach()[0, 0].T}
+    model = StoredModel(2, kept, ModelRecord(1, 1), LIVE)
     identity = replace(IDENTITY, models=(2,))
     checkpoints.write(tmp_path / "x", identity, [model], {})
-    ((_, found),) = checkpoints.read(tmp_path / "x", identity)
+    found = read(tmp_path / "x", identity)[2]
     assert torch.equal(found["w"], weight)
     assert torch.equal(found["t"], weight[0, 0].T)
     assert found["w"].is_contiguous()
@@ -99,7 +127,7 @@ def test_equal_shards_are_equal_files(shard, tmp_path):
 def test_model_numbers_do_not_run_into_each_other(tmp_path):
     identity = replace(IDENTITY, models=(1, 10, 1000, 10001))
     checkpoints.write(tmp_path / "x", identity, map(stored, identity.models), {})
-    for model, found in checkpoints.read(tmp_path / "x", identity):
+    for model, found in read(tmp_path / "x", identity).items():
         assert found.keys() == tensors(model).keys()
         assert found["bn.num_batches_tracked"] == 7 + model
 
@@ -109,8 +137,9 @@ def test_model_numbers_do_not_run_into_each_other(tmp_path):
     [
         ("study", "large"),
         ("dataset", "cifar-10"),
-        ("architecture", "resnet8"),
+        ("network", "resnet8"),
         ("variant", "full"),
+        ("draw", 1),
         ("models", (0, 1)),
         ("models", (2,)),
         ("models", (3, 2)),
@@ -123,7 +152,8 @@ def test_a_file_that_is_not_what_was_asked_for_is_refused(shard, field, value):
 
 
 def test_every_field_of_the_identity_is_looked_at():
-    assert set(asdict(IDENTITY)) == {"study", "dataset", "architecture", "variant", "models"}
+    fields = {"study", "dataset", "network", "variant", "models", "draw"}
+    assert set(asdict(IDENTITY)) == fields
 
 
 @pytest.mark.parametrize("kept", [0, 4, 8, 200, -1])
@@ -231,13 +261,13 @@ def test_a_flipped_bit_anywhere_is_refused(shard):
             continue
         shard.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         try:
-            read = dict(checkpoints.read(shard, IDENTITY))
+            found = read(shard)
         except ValueError as error:
             message = str(error)
             assert message.startswith(str(shard))
             continue
         # a letter of "origin", a blank at the header's end
-        assert all(torch.equal(read[2][name], value) for name, value in tensors(2).items())
+        assert all(torch.equal(found[2][name], value) for name, value in tensors(2).items())
 
 
 def test_a_weight_of_no_digest_and_a_digest_of_no_weight_are_refused(shard, tmp_path):

@@ -25,11 +25,11 @@ from ptq_privacy.data import archives, dataset, membership
 from ptq_privacy.data.sources import fashion_mnist, npz, pickles
 from ptq_privacy.data.sources import parquet as parquet_source
 from ptq_privacy.files import checkpoints, origin, scores, tables
-from ptq_privacy.study import schema as settings
+from ptq_privacy.study import schema
 from ptq_privacy.study.experiment import Study
 from tests.unit.data import published_archives
 from tests.unit.data.test_archives import WANTED, tar_gz, wanted, zipped
-from tests.unit.study.test_schema import SCHEMA, minimal
+from tests.unit.study.test_schema import minimal
 
 MUTATIONS = 500
 ROOM = 4 << 30  # bytes that reading a tiny file may reserve at most; allocators reserve in advance
@@ -37,6 +37,7 @@ ROOM = 4 << 30  # bytes that reading a tiny file may reserve at most; allocators
 LABEL = np.arange(20, dtype=np.int16) % 2
 HALF = np.arange(20) % 3 == 0
 IDENTITY = checkpoints.Identity("small", "digits", "resnet6", "nearest-w2", (0, 1))
+LIVE = {"factory": {"function": "nets:build", "classes": 3}, "kind": "images"}
 ORIGIN = origin.record("a_rule", {"study": "small", "seed": 1}, {"code": "c0de"}.items())
 
 
@@ -100,14 +101,17 @@ def write_checkpoint(path):
         grid = search(weight, 4)
         quantized = {"fc.weight": QuantizedWeight(nearest(weight, grid), grid)}
         tensors = packing.encode({"fc.weight": weight, "fc.bias": torch.ones(3)}, quantized)
-        return checkpoints.StoredModel(model, tensors, checkpoints.ModelRecord(0.9, 0.8))
+        return checkpoints.StoredModel(model, tensors, checkpoints.ModelRecord(0.9, 0.8), LIVE)
 
     checkpoints.write(path, IDENTITY, map(stored, IDENTITY.models), ORIGIN)
 
 
 def read_checkpoint(path):
-    models = [packing.decode(tensors) for _, tensors in checkpoints.read(path, IDENTITY)]
-    return [checkpoints.records(path), *(m[n].numpy() for m in models for n in sorted(m))]
+    checkpoints.identify(path, IDENTITY)
+    read = [checkpoints.read(path, model) for model in IDENTITY.models]
+    models = [packing.decode(tensors) for tensors, _ in read]
+    values = [model[name].numpy() for model in models for name in sorted(model)]
+    return [checkpoints.records(path), *(live for _, live in read), *values]
 
 
 def write_logits(path):
@@ -158,7 +162,7 @@ def as_source(load, **options):
             {"name": "small", "source": "own", "path": str(path), "seed": 0, **options}, path.parent
         )
         dataset.check(found)
-        return [found.train_images, found.train_labels]
+        return [found.train_inputs, found.train_labels]
 
     return read
 
@@ -257,17 +261,35 @@ def test_a_mutated_file_of_others_without_checksums_is_refused_by_name_or_read(
     assert len(refused) > MUTATIONS / 10
 
 
-def test_a_mutated_config_is_refused_in_one_line_or_is_a_study(bounded_memory):
-    whole = yaml.safe_dump(minimal(), sort_keys=False).encode()
+def elaborate():
+    """A config with something of everything: own keys, own networks, own methods."""
+    config = minimal()
+    config["networks"] += [
+        {"name": "wide", "architecture": "resnet8", "settings": {"widths": [4, 8]}},
+        {"name": "mine", "factory": "nets:build", "settings": {"n": 3}, "training": {"epochs": 2}},
+    ]
+    config["datasets"]["own"] = {"source": "parquet", "path": "x", "image_shape": [1, 8, 8]}
+    config["datasets"]["own"] |= {"audit_samples": 90, "queries": ["flip"], "training": {}}
+    config["compression"]["methods"].append({"name": "mine", "factory": "ways:compress"})
+    config["compression"] |= {"calibration_samples": 40, "obc": {"damping": 0.1}}
+    config["compression"]["decoupled"] = [{"bits": 2, "head_bits": 8}]
+    config["attacks"] |= {"methods": ["lira", "rmia"], "rmia": {"gamma": 2.5}}
+    return config
+
+
+@pytest.mark.parametrize("config", [minimal, elaborate])
+def test_a_mutated_config_is_refused_in_one_line_or_is_a_study(config, bounded_memory):
+    whole = yaml.safe_dump(config(), sort_keys=False).encode()
+    schema.checked(config())
     dice = random.Random("config")
     refused = []
     for _ in range(MUTATIONS):
         try:
-            config = yaml.safe_load(mutated(whole, dice))
-            if not isinstance(config, dict):
+            read = yaml.safe_load(mutated(whole, dice))
+            if not isinstance(read, dict):
                 continue  # Snakemake says so itself
-            settings.checked(config, SCHEMA)
-            Study.from_config(config)
+            schema.checked(read)
+            Study.from_config(read)
         except yaml.YAMLError as error:
             refused.append(
                 str(

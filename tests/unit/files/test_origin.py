@@ -21,7 +21,7 @@ LABEL = np.arange(6, dtype=np.int16) % 2
 def write_checkpoint(path, made):
     identity = checkpoints.Identity("small", "digits", "resnet6", "full", (0,))
     record = checkpoints.ModelRecord(1, 1)
-    stored = checkpoints.StoredModel(0, {"w": torch.ones(2)}, record)
+    stored = checkpoints.StoredModel(0, {"w": torch.ones(2)}, record, {"kind": "images"})
     checkpoints.write(path, identity, [stored], made)
 
 

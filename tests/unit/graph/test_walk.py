@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ptq_privacy.graph.layers import unravel
 from ptq_privacy.graph.trace import trace
-from ptq_privacy.graph.walk import Walk, _unravel
+from ptq_privacy.graph.walk import Walk
 
 LAYERS = {
     "plain": nn.Conv2d(4, 6, 3),
@@ -239,4 +240,4 @@ def test_values_that_are_not_finite_are_named() -> None:
 def test_places_are_those_of_flat_numbers(shape) -> None:
     numbers = torch.randperm(torch.Size(shape).numel())
     grid = torch.arange(len(numbers)).view(shape)
-    assert torch.equal(grid[_unravel(numbers, torch.Size(shape))], numbers)
+    assert torch.equal(grid[unravel(numbers, torch.Size(shape))], numbers)

@@ -5,8 +5,7 @@ import pytest
 
 from ptq_privacy.attacks import metrics
 from ptq_privacy.data.calibration_set import calibration_set
-from ptq_privacy.measures import calibration_leak as calibration
-from ptq_privacy.measures import intervals as resampling
+from ptq_privacy.measures import calibration_leak, intervals
 
 
 def study(extra=0.0, targets=6, samples=400, chosen=60, seed=0, ties=False):
@@ -22,8 +21,8 @@ def study(extra=0.0, targets=6, samples=400, chosen=60, seed=0, ties=False):
 @pytest.mark.parametrize("ties", [False, True])
 def test_each_side_has_the_metrics_of_itself_and_all_nonmembers(ties):
     member, calibrated, score = study(ties=ties)
-    table = calibration.compare(member, calibrated, score, 0, 20).set_index("metric")
-    for name in calibration.SHOWN:
+    table = calibration_leak.compare(member, calibrated, score, 0, 20).set_index("metric")
+    for name in calibration_leak.SHOWN:
         for side, left_out in (("calibration", member & ~calibrated), ("other", calibrated)):
             each = [
                 metrics.METRICS[name](*metrics.roc(m[~out], s[~out]))
@@ -41,11 +40,11 @@ def test_each_side_has_the_metrics_of_itself_and_all_nonmembers(ties):
 
 def test_the_interval_is_that_of_physically_resampled_data():
     member, calibrated, score = study(targets=3, samples=300, chosen=50, ties=True)
-    table = calibration.compare(member, calibrated, score, 7, 20).set_index("metric")
+    table = calibration_leak.compare(member, calibrated, score, 7, 20).set_index("metric")
     classes = np.concatenate([member, calibrated, member & ~calibrated])
-    weights = np.concatenate([w for _, w in resampling.sample_weights(classes, 7, 20, 3)])
-    draws = resampling.target_draws(3, 7, 20)
-    for name in calibration.SHOWN:
+    weights = np.concatenate([w for _, w in intervals.sample_weights(classes, 7, 20, 3)])
+    draws = intervals.target_draws(3, 7, 20)
+    for name in calibration_leak.SHOWN:
         differences = []
         for replicate in range(20):
             each = []
@@ -62,21 +61,21 @@ def test_the_interval_is_that_of_physically_resampled_data():
             differences.append(np.mean(each))
         expected = np.percentile(differences, [2.5, 97.5])
         np.testing.assert_allclose(table.loc[name, ["low", "high"]].astype(float), expected)
-        assert table.loc[name, "p_value"] == resampling.p_value(np.array(differences))
+        assert table.loc[name, "p_value"] == intervals.p_value(np.array(differences))
 
 
 def test_a_draw_of_calibration_samples_is_no_leak():
     """Calibration samples that differ in nothing: about 19 of 20 intervals hold zero."""
     held = 0
     for seed in range(40):
-        table = calibration.compare(*study(seed=seed, samples=200, chosen=40), seed, 60)
+        table = calibration_leak.compare(*study(seed=seed, samples=200, chosen=40), seed, 60)
         auc = table.set_index("metric").loc["auc"]
         held += auc["low"] <= 0 <= auc["high"]
     assert held >= 34
 
 
 def test_a_planted_leak_is_found():
-    table = calibration.compare(*study(extra=1.0), 0, 60).set_index("metric")
+    table = calibration_leak.compare(*study(extra=1.0), 0, 60).set_index("metric")
     assert table.loc["auc", "low"] > 0.05
     assert table.loc["auc", "p_value"] == 2 / 61
     assert table.loc["tpr_at_fpr_0.01", "low"] > 0
@@ -85,9 +84,9 @@ def test_a_planted_leak_is_found():
 def test_bad_input_is_named():
     member, calibrated, score = study()
     with pytest.raises(ValueError, match="members alone"):
-        calibration.compare(member, ~member, score, 0, 20)
+        calibration_leak.compare(member, ~member, score, 0, 20)
     with pytest.raises(ValueError, match="some members of each target"):
-        calibration.compare(member, calibrated & False, score, 0, 20)
-    table = calibration.compare(member, member, score, 0, 20)
+        calibration_leak.compare(member, calibrated & False, score, 0, 20)
+    table = calibration_leak.compare(member, member, score, 0, 20)
     assert table["difference"].isna().all()
     assert (table["note"] == "every member is a calibration sample").all()

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from ptq_privacy.files.scores import Scores
-from ptq_privacy.measures import comparisons, leakage
-from ptq_privacy.measures import intervals as resampling
+from ptq_privacy.measures import comparisons, intervals, leakage
 from ptq_privacy.measures.comparisons import Measured
 
 SEED, REPLICATES = 4, 60
@@ -119,7 +118,7 @@ def test_one_adversary_has_no_other_to_be_compared_with(cells):
     ],
 )
 def test_the_p_value_counts_the_rarer_side(differences, expected):
-    assert resampling.p_value(differences) == pytest.approx(expected, nan_ok=True)
+    assert intervals.p_value(differences) == pytest.approx(expected, nan_ok=True)
 
 
 def test_p_values_under_no_difference_are_not_too_small():
@@ -133,5 +132,5 @@ def test_p_values_under_no_difference_are_not_too_small():
             values = {"a": generator.normal(size=member.shape) + member}
             scores = Scores(tuple(range(8)), np.zeros(100, np.int16), member, values)
             each.append(leakage.bootstrap(scores, seed, 40)["a"]["auc"])
-        small += resampling.p_value(each[0] - each[1]) < 0.1
+        small += intervals.p_value(each[0] - each[1]) < 0.1
     assert small <= 0.2 * studies

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from ptq_privacy.attacks import lira, metrics, rmia
+from ptq_privacy import attacks
+from ptq_privacy.attacks import metrics
+from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.data import membership
 from ptq_privacy.files.scores import Scores
 from ptq_privacy.measures import exposure, outliers, stand_ins
@@ -156,18 +158,30 @@ def unlearned(models=12, samples=2000, seed=3):
     return phi, member
 
 
-@pytest.mark.parametrize("attack", ["lira_online_fixed", "rmia_online", "global_threshold"])
-def test_no_sample_is_exposed_where_nothing_leaks(attack):
+def scored(attack, phi, member):
+    """What an attack says of all models of a pool."""
+    return attacks.score({attack: {}}, Evidence.of(phi, phi, member, range(len(phi))))
+
+
+@pytest.mark.parametrize(
+    ("attack", "score"),
+    [
+        ("lira", "lira_online_fixed"),
+        ("rmia", "rmia_online"),
+        ("global_threshold", "global_threshold"),
+    ],
+)
+def test_no_sample_is_exposed_where_nothing_leaks(attack, score):
     """Caught as often as called falsely, also those who seemed the most exposed to stand-ins."""
     phi, member = unlearned()
     models, samples = member.shape
-    settings = stand_ins.Settings(False, 2.0, 0.3)
-    attacks = rmia if attack.startswith("rmia") else lira
-    values = attacks.scores(phi, phi, member, range(models))[attack]
+    values = scored(attack, phi, member)[score]
     signed = outliers.by_pair(exposure.called(member, values, 0.1))
     orders = [
-        outliers.order(inside, scores[attack], 0.1)
-        for _, inside, scores in stand_ins.attacked(phi, member, range(models), settings, [attack])
+        outliers.order(inside, scores[score], 0.1)
+        for _, inside, scores in stand_ins.attacked(
+            phi, member, range(models), {attack: {}}, [score]
+        )
     ]
     table = outliers.summarize({"full": signed}, np.stack(orders), member, 0, 100)
     table = table[table["statistic"] == "exposure"].set_index("group")
@@ -182,9 +196,9 @@ def test_no_sample_is_exposed_where_nothing_leaks(attack):
 
 def test_samples_ranked_by_their_own_targets_would_seem_exposed():
     """Why stand-ins: the other targets know the pair that they rank for as shadow models."""
-    phi, member = unlearned()
-    values = lira.scores(phi, phi, member, range(12))["lira_online_fixed"]
-    scores = Scores(tuple(range(12)), np.zeros(2000, np.int16), member, {"a": values})
+    phi, member = unlearned(models=6, samples=8000)  # the fewer, the more each one knows
+    values = scored("lira", phi, member)["lira_online_fixed"]
+    scores = Scores(tuple(range(6)), np.zeros(8000, np.int16), member, {"a": values})
     table, _, _ = summarized({"full": scores}, fpr=0.1)
     top = table.set_index(["statistic", "group"]).loc[("exposure", "top_1%")]
     assert top["low"] > 0.05

@@ -10,6 +10,7 @@ from ptq_privacy.attacks import metrics
 from ptq_privacy.files import scores as score_files
 from ptq_privacy.files.scores import Scores
 from ptq_privacy.measures import leakage
+from ptq_privacy.study.seeds import generator
 
 
 def planted(targets=4, samples=60, shift=1.0, seed=0, attacks=("strong", "weak")):
@@ -129,7 +130,7 @@ def test_a_rate_of_one_in_a_thousand_needs_a_thousand_nonmembers(nonmembers, sup
 
 
 def test_the_bootstrap_equals_metrics_of_physically_resampled_data():
-    """Samples and targets drawn by the same generators, repeated in memory, measured plainly.
+    """Samples and targets drawn from the same streams, repeated in memory, measured plainly.
 
     With 20 non-members or so no target resolves an FPR of 1%: for these two metrics every
     non-member stays once.
@@ -137,9 +138,8 @@ def test_the_bootstrap_equals_metrics_of_physically_resampled_data():
     scores, seed, replicates = planted(targets=3, samples=40), 5, 12
     scores.attacks["strong"] = scores.attacks["strong"].round(1)  # ties
     found = leakage.bootstrap(scores, seed, replicates)
-    sample_seed, target_seed = np.random.SeedSequence(seed).spawn(2)
-    of_samples, of_targets = map(np.random.default_rng, (sample_seed, target_seed))
-    targets = of_targets.integers(3, size=(replicates, 3))
+    of_samples = generator("resampled samples", seed)
+    targets = generator("resampled targets", seed).integers(3, size=(replicates, 3))
     for replicate in range(replicates):
         drawn = of_samples.integers(40, size=40)
         for attack, values in scores.attacks.items():

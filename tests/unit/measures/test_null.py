@@ -10,24 +10,28 @@ import pytest
 import torch
 from scipy import stats
 
-from ptq_privacy.answers import inference
-from ptq_privacy.answers import logits as logit_files
-from ptq_privacy.answers.logits import LogitBlock
-from ptq_privacy.attacks import lira, metrics, rmia
+from ptq_privacy import attacks
+from ptq_privacy.answers import inference, logits
+from ptq_privacy.answers.blocks import LogitBlock
+from ptq_privacy.attacks import metrics
+from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.data import membership
-from ptq_privacy.data.sources import prepare
-from ptq_privacy.networks import architectures
-from ptq_privacy.stages import score_attacks as score
+from ptq_privacy.data.preparation import prepare
+from ptq_privacy.files import scores
+from ptq_privacy.networks.normalised import Normalised
+from ptq_privacy.stages.score_attacks import score_attacks
+from ptq_privacy.study import fragments
+from tests.unit.networks.by_name import build
 
 MODELS, SAMPLES = 8, 400
-ATTACKS = (*lira.ATTACKS, *rmia.ATTACKS)
+ATTACKS = fragments.names("attacks")
+SCORES = [score for name in ATTACKS for score in fragments.get("attacks", name).more["scores"]]
 
 
-def attacked(shadow_phi, member, targets=None, target_phi=None):
-    targets = range(len(shadow_phi)) if targets is None else targets
-    target_phi = shadow_phi[list(targets)] if target_phi is None else target_phi
-    known = target_phi, shadow_phi, member, targets
-    return lira.scores(*known) | rmia.scores(*known)
+def attacked(phi, member, targets=None):
+    targets = range(len(phi)) if targets is None else targets
+    evidence = Evidence.of(phi[list(targets)], phi, member, targets)
+    return attacks.score({name: {} for name in ATTACKS}, evidence)
 
 
 def assert_gives_nothing_away(member, values, name):
@@ -45,13 +49,12 @@ def untrained():
     """Logits of random networks about real images, which no training has touched."""
     data = prepare({"name": "digits", "source": "digits", "audit_samples": SAMPLES})
     member = membership.draw(SAMPLES, MODELS, seed=1)
-    images = torch.from_numpy(data.train_images)
-    mean, std = torch.tensor(data.mean), torch.tensor(data.std)
+    images = torch.from_numpy(data.train_inputs)
     blocks = []
     for model in range(MODELS):
         torch.manual_seed(model)
-        network = architectures.build("resnet6", 10, images.shape[1])
-        answer = inference.logits(network, images, mean.float(), std.float()).numpy()
+        network = Normalised(build("resnet6", 10, images.shape[1]), data.kind, data.statistics)
+        answer = inference.logits(network, images).numpy()
         blocks.append(LogitBlock(model, 0, data.train_labels, member[model], answer))
     return member, blocks
 
@@ -60,31 +63,37 @@ def untrained():
 def test_untrained_networks_give_nothing_away(untrained, tmp_path, reference):
     """Through the files and stages of the study, from logits to scores."""
     member, blocks = untrained
+    settings = {name: {"reference": reference} if name == "lira" else {} for name in ATTACKS}
+
+    def scored(shards, output):
+        sides = shards, shards[::-1]
+        score_attacks(*sides, output, ("full", "full"), MODELS, MODELS, settings, 0, {})
+
     shards = [tmp_path / f"logits-{k}" for k in range(2)]
     for k, path in enumerate(shards):
-        logit_files.write(path, blocks[4 * k : 4 * k + 4], 10, {})
+        logits.write(path, blocks[4 * k : 4 * k + 4], 10, {})
     path = tmp_path / "scores"
-    score.score_targets(shards, shards, path, MODELS, MODELS, reference, 2.0, 0.3, {})
-    found = score.scores.read(path)
-    assert set(found.attacks) == set(ATTACKS)
+    scored(shards, path)
+    found = scores.read(path)
+    assert set(found.attacks) == set(SCORES)
     np.testing.assert_array_equal(found.member, member)
-    for attack, values in found.attacks.items():
-        assert_gives_nothing_away(member, values, attack)
+    for score, values in found.attacks.items():
+        assert_gives_nothing_away(member, values, score)
     # In other files and another order, byte for byte the same.
     third = [tmp_path / f"other-{k}" for k in range(4)]
     for k, other in enumerate(third):
-        logit_files.write(other, blocks[2 * k : 2 * k + 2], 10, {})
+        logits.write(other, blocks[2 * k : 2 * k + 2], 10, {})
     again = tmp_path / "again"
-    score.score_targets(third[::-1], third, again, MODELS, MODELS, reference, 2.0, 0.3, {})
+    scored(third, again)
     assert again.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_random_scores_give_nothing_away_pooled(attack):
+@pytest.mark.parametrize("score", SCORES)
+def test_random_scores_give_nothing_away_pooled(score):
     """Membership drawn anew after the scores: exact binomial error over pooled targets."""
     generator = np.random.default_rng(5)
     phi = generator.normal(size=(12, 2000, 1)) + 2 * generator.normal(size=(2000, 1))
-    values = attacked(phi, membership.draw(2000, 12, 0))[attack]
+    values = attacked(phi, membership.draw(2000, 12, 0))[score]
     member = generator.random(values.shape) < 0.5
     n = member.size / 2
     assert metrics.auc(member.ravel(), values.ravel()) == pytest.approx(

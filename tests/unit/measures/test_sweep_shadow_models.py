@@ -6,15 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ptq_privacy import attacks
 from ptq_privacy.answers import logits
-from ptq_privacy.answers.logits import LogitBlock
-from ptq_privacy.attacks import lira, metrics, rmia
+from ptq_privacy.answers.blocks import LogitBlock
+from ptq_privacy.attacks import metrics
+from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.data import membership
-from ptq_privacy.report import sweep as figure
-from ptq_privacy.stages import sweep_shadow_models as sweep
+from ptq_privacy.report import sweep
+from ptq_privacy.stages import sweep_shadow_models
 
 MODELS, SAMPLES = 10, 60
-SETTINGS = {"lira_reference": False, "rmia_gamma": 2.0, "rmia_a": 0.3, "seed": 5}
+ATTACKS = {"lira": {}, "global_threshold": {}, "rmia": {"gamma": 1.5}}
+SETTINGS = {"attacks": ATTACKS, "seed": 5}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,9 @@ def pool(tmp_path_factory):
 
 
 def swept(path, output, targets=3, **changes):
-    sweep.sweep_shadow_models([path], output, targets, MODELS, **{**SETTINGS, **changes})
+    sweep_shadow_models.sweep_shadow_models(
+        [path], output, targets, MODELS, **{**SETTINGS, **changes}
+    )
     return pd.read_parquet(output)
 
 
@@ -42,10 +47,11 @@ def test_each_set_is_attacked_as_a_pool_of_its_own(pool, tmp_path):
     table = swept(path, tmp_path / "sweep.parquet")
     assert table.groupby("shadow_models")["draw"].nunique().to_dict() == {2: 4, 4: 4, 8: 1}
     assert sorted(table["target"].unique()) == [0, 1, 2]
-    for attacked, draw, chosen in sweep._sets(3, MODELS, SETTINGS["seed"]):
+    for attacked, draw, chosen in sweep_shadow_models._sets(3, MODELS, SETTINGS["seed"]):
         for target in attacked:
-            known = phi[[target]], phi[chosen], member[chosen], [chosen.index(target)]
-            scored = lira.scores(*known) | rmia.scores(*known)
+            place = [chosen.index(target)]
+            own = Evidence.of(phi[[target]], phi[chosen], member[chosen], place)
+            scored = attacks.score(ATTACKS, own)
             rows = table[
                 (table["shadow_models"] == len(chosen) - 2)
                 & (table["draw"] == draw)
@@ -59,7 +65,7 @@ def test_each_set_is_attacked_as_a_pool_of_its_own(pool, tmp_path):
 
 def test_sets_are_whole_pairs_with_the_target_and_nested():
     found = {}
-    for attacked, draw, chosen in sweep._sets(MODELS, MODELS, seed=1):
+    for attacked, draw, chosen in sweep_shadow_models._sets(MODELS, MODELS, seed=1):
         assert chosen == sorted(chosen)
         assert {model ^ 1 for model in chosen} == set(chosen)
         assert set(attacked) <= set(chosen)
@@ -74,7 +80,7 @@ def test_sets_are_whole_pairs_with_the_target_and_nested():
     [(2, [2]), (4, [2, 4]), (6, [2, 4, 6]), (16, [2, 4, 8, 16]), (64, [2, 4, 8, 16, 32, 64])],
 )
 def test_sizes_double_up_to_the_whole_pool(shadow_models, expected):
-    assert sweep.sizes(shadow_models) == expected
+    assert sweep_shadow_models.sizes(shadow_models) == expected
 
 
 def test_the_seed_decides(pool, tmp_path):
@@ -96,10 +102,10 @@ def test_the_band_is_a_bootstrap_of_targets_and_of_draws_within():
             for d in range(draws)
         ]
     )
-    row = figure.intervals(table).loc[2]
+    row = sweep.intervals(table).loc[2]
     assert row["mean"] == pytest.approx(value.mean())
     # The variance of targets' means, 1 + 1/4, plus (1 - 1/4)/4 drawn again within each.
     width = 2 * 1.96 * np.sqrt((1 + 1 / 4 + 3 / 16) / targets)
     assert row["high"] - row["low"] == pytest.approx(width, rel=0.15)
-    single = figure.intervals(table[(table["target"] == 3) & (table["draw"] == 0)]).loc[2]
+    single = sweep.intervals(table[(table["target"] == 3) & (table["draw"] == 0)]).loc[2]
     assert single["low"] == single["high"] == single["mean"]

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from ptq_privacy.attacks import lira, rmia
+from ptq_privacy import attacks
+from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.data import membership
 from ptq_privacy.files.scores import Scores
-from ptq_privacy.measures import stand_ins, thresholds
+from ptq_privacy.measures import thresholds
 
-SETTINGS = stand_ins.Settings(False, 2.0, 0.3)
+ATTACKS = {"lira": {}, "global_threshold": {}, "rmia": {"a": 0.4}}
 
 
 def pool(models=8, samples=500, effect=1.0, seed=0):
@@ -18,16 +19,19 @@ def pool(models=8, samples=500, effect=1.0, seed=0):
     return phi + effect * member[..., None], member
 
 
+def scored(phi, member, targets):
+    return attacks.score(ATTACKS, Evidence.of(phi[targets], phi, member, targets))
+
+
 def test_a_threshold_is_that_of_all_stand_ins_together():
     phi, member = pool()
-    found = thresholds.calibrate(phi, member, [0, 1, 4], SETTINGS)
-    assert set(found) == {*lira.ATTACKS, *rmia.ATTACKS}
+    found = thresholds.calibrate(phi, member, [0, 1, 4], ATTACKS)
+    assert list(found) == list(scored(phi, member, [0]))
     for row, pair in enumerate((0, 0, 2)):
         others = [m for m in range(8) if m // 2 != pair]
         outside = {"lira_online": [], "rmia_offline": [], "global_threshold": []}
         for place in range(len(others)):
-            known = phi[others][[place]], phi[others], member[others], [place]
-            scores = lira.scores(*known) | rmia.scores(*known)
+            scores = scored(phi[others], member[others], [place])
             for attack, values in outside.items():
                 values += scores[attack][0][~member[others[place]]].tolist()
         for attack, values in outside.items():
@@ -38,9 +42,9 @@ def test_a_threshold_is_that_of_all_stand_ins_together():
 
 def test_nothing_of_the_target_enters():
     phi, member = pool()
-    before = thresholds.calibrate(phi, member, [2], SETTINGS)
+    before = thresholds.calibrate(phi, member, [2], ATTACKS)
     phi[2:4] = np.random.default_rng(9).normal(size=phi[2:4].shape) * 50
-    after = thresholds.calibrate(phi, member, [2], SETTINGS)
+    after = thresholds.calibrate(phi, member, [2], ATTACKS)
     for attack in before:
         np.testing.assert_array_equal(before[attack], after[attack])
 
@@ -90,10 +94,9 @@ def test_where_nobody_is_called_a_call_has_no_worth():
 def test_thresholds_give_about_their_fpr_on_the_target():
     """The stand-ins have one pair of shadow models fewer, so only about."""
     phi, member = pool(models=16, samples=4000)
-    known = phi, phi, member, range(16)
-    columns = lira.scores(*known) | rmia.scores(*known)
+    columns = scored(phi, member, range(16))
     scores = Scores(tuple(range(16)), np.zeros(4000, np.int16), member, columns)
-    found = thresholds.calibrate(phi, member, range(16), SETTINGS)
+    found = thresholds.calibrate(phi, member, range(16), ATTACKS)
     table = thresholds.evaluate(scores, found, 0, 20).set_index(["attack", "fpr_limit"])
     for attack in columns:
         row = table.loc[(attack, 0.01)]
@@ -104,4 +107,4 @@ def test_thresholds_give_about_their_fpr_on_the_target():
 def test_a_pool_too_small_to_stand_in_is_refused():
     phi, member = pool(models=4)
     with pytest.raises(ValueError, match=r"pool.shadow_models: 2 cannot stand in .* at least 4"):
-        thresholds.calibrate(phi, member, [0], SETTINGS)
+        thresholds.calibrate(phi, member, [0], ATTACKS)

@@ -26,7 +26,7 @@ def comparisons(adversaries=("transfer", "adaptive")):
     return table[table["adversary"].isin([*adversaries, "both"][: 2 * len(adversaries) - 1])]
 
 
-def test_an_adapting_attacker_has_a_row_a_precision():
+def test_an_adapting_attacker_has_a_row_a_variant():
     text = differences.of_adversaries(comparisons(), "rmia_online")
     assert (
         "| BRECQ 1.58 bits, head 8 | -1.20 [-1.40, -1.00] | -0.90 [-1.10, -0.70] "
@@ -42,7 +42,7 @@ def test_with_one_adversary_there_is_no_such_table():
     assert differences.of_adversaries(comparisons(["transfer"]), "rmia_online") == ""
 
 
-def test_calibration_has_a_row_a_precision_and_adversary():
+def test_calibration_has_a_row_a_variant_and_adversary():
     row = {"attack": "rmia_online", "variant": "obc-w4", "adversary": "adaptive"}
     row |= {"metric": TPR, "calibration": 0.02, "other": 0.015, "difference": 0.005}
     row |= {"low": -0.001, "high": 0.011, "p_value": 0.1, "calibration_samples": 64}

@@ -8,18 +8,9 @@ import pandas as pd
 import pytest
 
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.report import (
-    contact_sheet,
-    page,
-)
-from ptq_privacy.report import (
-    exposure_figure as exposure,
-)
-from ptq_privacy.report import (
-    side_by_side as adversaries,
-)
+from ptq_privacy.report import contact_sheet, exposure_figure, page, side_by_side
 from ptq_privacy.report.sentences import Section, as_markdown
-from ptq_privacy.study.experiment import Variant
+from ptq_privacy.study.variants import Variant
 
 TPR = "tpr_at_fpr_0.001"
 KNOWN = ("kind", "variant", "adversary")
@@ -115,7 +106,7 @@ def test_adversaries_stand_side_by_side():
         ],
         columns=["attack", "metric", *KNOWN, "estimate", "low", "high", "p_value", "supported"],
     )
-    (row,) = adversaries.side_by_side(compared, summary).to_dict("records")
+    (row,) = side_by_side.side_by_side(compared, summary).to_dict("records")
     expected = {"attack": "a", "variant": "obc-w2", "full": 0.5}
     expected |= {"p_value": 0.01, "supported": True}
     expected |= {"transfer": 0.1, "transfer_low": 0.05, "transfer_high": 0.2}
@@ -124,7 +115,7 @@ def test_adversaries_stand_side_by_side():
     expected |= {"taken_back": 0.5, "taken_back_low": 0.2, "taken_back_high": 0.8}
     assert row == expected
     one_adversary = compared[compared["kind"] == "against_full"]
-    assert adversaries.side_by_side(one_adversary, summary).empty
+    assert side_by_side.side_by_side(one_adversary, summary).empty
 
 
 def exposures():
@@ -169,14 +160,14 @@ def test_a_sheet_names_classes_and_frames_what_both_blocks_share(tmp_path, chann
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (5, channels, 4, 4), np.uint8)
     labels = np.array([0, 1, 0, 1, 0])
-    known = {"train_images": images, "train_labels": labels}
     data = Dataset(
         name="d",
         classes=("boot", "an endlessly long class name"),
-        test_images=images,
+        train_inputs=images,
+        train_labels=labels,
+        test_inputs=images,
         test_labels=labels,
         source="",
-        **known,
     )
     table = exposures()
     both = pd.concat([table, table.iloc[[3, 0]].assign(variant="obc-w2")])
@@ -193,5 +184,5 @@ def test_a_sheet_names_classes_and_frames_what_both_blocks_share(tmp_path, chann
 
 def test_each_method_is_shown_at_its_fewest_bits_without_a_wider_head():
     texts = ["obc-w4", "obc-w2", "obc-w2-head8", "brecq-w1.58-head8", "brecq-w1.58", "brecq-w2"]
-    found = exposure.lowest([Variant.parse(text) for text in texts])
+    found = exposure_figure.lowest([Variant.parse(text) for text in texts])
     assert [str(variant) for variant in found] == ["obc-w2", "brecq-w1.58"]

@@ -8,7 +8,7 @@ LIBRARY = Path(__file__).parents[3] / "workflow" / "scripts"
 
 JOB = """
 import logging, sys, warnings
-from ptq_privacy import joblog
+from ptq_privacy.runtime import joblog
 
 joblog.start(sys.argv[1])
 logging.getLogger("ptq_privacy.stage").info("model %d", 7)

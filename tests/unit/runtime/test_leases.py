@@ -9,12 +9,12 @@ import pytest
 
 from ptq_privacy.runtime import leases
 
-LIBRARY = Path(leases.__file__).parents[1]
+LIBRARY = Path(leases.__file__).parents[2]
 
 TAKE = """
 import sys, time
 from pathlib import Path
-from ptq_privacy import leases
+from ptq_privacy.runtime import leases
 
 name = leases.take(["0", "1"], Path(sys.argv[1]), poll=0.01)
 print(name, flush=True)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ptq_privacy.study.digests import code_digest, module_digest
+from ptq_privacy.study import digests, fragments
+from ptq_privacy.study.digests import code_digest, job_digest, module_digest
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 LIBRARY = "ptq_privacy"
@@ -125,12 +126,6 @@ def test_modules_may_import_each_other_in_a_circle(tmp_path):
     assert three != digest(tmp_path, **{"lib.deep": circle.format(4)})
 
 
-def test_the_job_s_log_file_is_no_part_of_its_result(tmp_path):
-    run = "from lib import joblog\nfrom lib.top import work\n\njoblog.start('x')\nwork(2)\n"
-    before = digest(tmp_path, run=run, **{"lib.joblog": "def start(path):\n    print(path)\n"})
-    assert before == digest(tmp_path, run=run, **{"lib.joblog": "def start(path):\n    pass\n"})
-
-
 def test_moving_code_to_another_module_counts(tmp_path):
     moved = FILES["lib/top.py"].replace("deep", "deeper")
     assert digest(tmp_path, **{"lib.top": moved, "lib.deeper": "RATE = 3\n"}) != digest(tmp_path)
@@ -153,69 +148,162 @@ def workflow(tmp_path_factory):
     )
 
 
+KINDS = "ptq_privacy.data.kinds.images"
+NETWORK = "ptq_privacy.networks.small_resnets:build"
+ATTACKS = [fragment.function for fragment in fragments.of_kind("attacks").values()]
+JOBS = {
+    "prepare_dataset": ["ptq_privacy.data.sources.digits:load", f"{KINDS}.check"],
+    "assign_members": [],
+    "train_models": [NETWORK, f"{KINDS}.normalise", f"{KINDS}.augment"],
+    **{
+        f"compress_models {name}": [fragment.function, NETWORK, f"{KINDS}.normalise"]
+        for name, fragment in fragments.of_kind("compressions").items()
+    },
+    "query_logits": [NETWORK, f"{KINDS}.normalise", f"{KINDS}.views"],
+    "score_attacks": ATTACKS,
+    "measure_leakage": [],
+    "sweep_shadow_models": ATTACKS,
+    "calibrate_thresholds": ATTACKS,
+    "measure_exposure": ["ptq_privacy.attacks.lira:scores"],
+    "compare_variants": [],
+    "summarize": [],
+    "plot_tradeoff": [],
+    "conclude": [],
+}
+"""What some jobs' names stand for, as the rules have it."""
+
+COMPRESSIONS = {job for job in JOBS if job.startswith("compress_models")}
+
+
 @pytest.fixture
 def stale_after(workflow, tmp_path):
-    """Which scripts' digests change when files of the library do."""
+    """Which of `JOBS` get another digest when files of the library change, or are added."""
 
     def stale(*files, edit="\nADDED = 1\n"):
-        edited = shutil.copytree(workflow, tmp_path / "edited")
+        edited = shutil.copytree(workflow, tmp_path / str(next(numbers)) / "scripts")
         for pattern in files:
-            paths = list(edited.glob(pattern))
+            paths = list((edited / LIBRARY).glob(pattern))
             assert paths, f"no file is called {pattern}"
             for path in paths:
                 path.write_text(path.read_text() + edit)
-        scripts = [path.name for path in workflow.glob("*.py")]
         return {
-            name.removesuffix(".py")
-            for name in scripts
-            if code_digest(workflow / name) != code_digest(edited / name)
+            job
+            for job, references in JOBS.items()
+            if job_digest(workflow / f"{job.split()[0]}.py", references, tmp_path)
+            != job_digest(edited / f"{job.split()[0]}.py", references, tmp_path)
         }
 
     return stale
 
 
-TRAINING = {"prepare_dataset", "assign_members", "train_models"}
-NETWORKS = {"train_models", "compress_models", "query_logits"}
+@pytest.mark.parametrize(
+    ("file", "methods"),
+    [
+        ("compression/nearest.py", {"nearest"}),
+        ("compression/adaround.py", {"adaround"}),
+        ("compression/brecq.py", {"brecq"}),
+        ("compression/obc.py", {"obc"}),
+        ("compression/refit.py", {"refit"}),
+        ("compression/layerwise.py", {"adaround", "brecq"}),
+        ("compression/elimination.py", {"obc", "refit"}),
+        ("compression/distillation.py", {"refit"}),
+        ("compression/descent.py", {"adaround", "brecq", "refit"}),
+        ("graph/trace.py", set(fragments.names("compressions"))),
+    ],
+)
+def test_a_compression_s_file_concerns_that_compression(stale_after, file, methods):
+    """A shared file concerns those that reach it; training, answers and attacks never."""
+    assert stale_after(file) == {f"compress_models {name}" for name in methods}
 
 
-def test_quantization_does_not_make_training_stale_nor_attacks(stale_after):
-    stale = stale_after(f"{LIBRARY}/ptq/**/*.py", f"{LIBRARY}/stages/quantize.py")
-    assert "compress_models" in stale
-    assert not stale & {*TRAINING, "score_attacks", "measure_leakage"}
+def test_no_method_imports_another():
+    methods = fragments.names("compressions")
+    for name in methods:
+        text = (SCRIPTS / LIBRARY / "compression" / f"{name}.py").read_text()
+        for other in set(methods) - {name}:
+            assert f"compression.{other} import" not in text
+            assert f"compression import {other}" not in text
 
 
-def test_attacks_make_no_network_stale(stale_after):
-    """What a network answers can be stored as phi, so that one module is the queries' business."""
-    stale = stale_after(f"{LIBRARY}/attacks/[!_p]*.py", f"{LIBRARY}/attacks/pool.py")
-    assert {"score_attacks", "measure_leakage"} <= stale
-    assert not stale & (TRAINING | NETWORKS)
+@pytest.mark.parametrize(
+    ("file", "jobs"),
+    [
+        ("data/sources/cifar.py", set()),
+        ("data/sources/digits.py", {"prepare_dataset"}),
+        ("networks/torchvision_networks.py", set()),
+        ("networks/small_resnets.py", {"train_models", "query_logits"} | COMPRESSIONS),
+        ("data/kinds/images/views.py", {"query_logits"}),
+        ("data/kinds/images/augment.py", {"train_models"}),
+        ("training/sgd.py", {"train_models"}),
+        ("data/calibration_set.py", COMPRESSIONS),
+        ("compression/packing.py", {"query_logits"} | COMPRESSIONS),
+        ("measures/leakage.py", {"measure_leakage"}),
+        ("report/tradeoff.py", {"plot_tradeoff"}),
+        ("report/sentences.py", {"conclude"}),
+        ("stages/compress_models.py", COMPRESSIONS),
+    ],
+)
+def test_a_file_concerns_what_reaches_it(stale_after, file, jobs):
+    assert stale_after(file) == jobs
 
 
 def test_phi_makes_answers_stale_and_no_network(stale_after):
-    stale = stale_after(f"{LIBRARY}/attacks/phi.py")
+    """What a network answers can be stored as phi."""
+    stale = stale_after("answers/phi.py")
     assert {"query_logits", "score_attacks"} <= stale
-    assert not stale & (TRAINING | {"compress_models"})
+    assert not stale & ({"train_models", "prepare_dataset", "measure_leakage"} | COMPRESSIONS)
 
 
 def test_lira_is_the_business_of_attacks_alone(stale_after):
     attacks = {"score_attacks", "sweep_shadow_models", "measure_exposure", "calibrate_thresholds"}
-    assert stale_after(f"{LIBRARY}/attacks/lira.py") == attacks
+    assert stale_after("attacks/lira.py") == attacks
+    assert stale_after("attacks/rmia.py") == attacks - {"measure_exposure"}  # of the headline alone
 
 
-def test_networks_make_no_attack_stale(stale_after):
-    stale = stale_after(f"{LIBRARY}/models/**/*.py", f"{LIBRARY}/ptq/**/*.py")
-    assert stale >= NETWORKS
-    assert not stale & {"prepare_dataset", "assign_members", "score_attacks", "measure_leakage"}
+@pytest.mark.parametrize("file", digests.UNSEEN)
+def test_what_no_artifact_can_depend_on_concerns_nothing(stale_after, file):
+    assert stale_after(file) == set()
 
 
-def test_architectures_make_everything_from_training_on_stale(stale_after):
-    assert stale_after(f"{LIBRARY}/models/architectures.py") == NETWORKS | {"check_network"}
+def test_what_a_method_says_to_the_plan_concerns_nothing(workflow, tmp_path):
+    edited = shutil.copytree(workflow, tmp_path / "scripts")
+    file = edited / LIBRARY / "compression" / "obc.py"
+    before = file.read_text()
+    references = JOBS["compress_models obc"]
+
+    def digest(root):
+        return job_digest(root / "compress_models.py", references, tmp_path)
+
+    changed = before.replace("streams=1) + eliminated", "streams=2) + eliminated")
+    assert changed != before
+    file.write_text(changed)
+    assert digest(edited) == digest(workflow)
+    # Were the function used for anything else, it would count.
+    used = shutil.copytree(workflow, tmp_path / "used" / "scripts")
+    (used / LIBRARY / "compression" / "obc.py").write_text(changed + "\nTHERE = work\n")
+    assert digest(used) != digest(workflow)
 
 
-def test_figures_make_nothing_stale_but_themselves(stale_after):
-    stale = stale_after(f"{LIBRARY}/report/**/*.py")
-    assert "summarize" in stale
-    assert not stale & (TRAINING | NETWORKS | {"score_attacks", "measure_leakage"})
+def test_a_user_s_module_of_an_unseen_name_counts(tmp_path):
+    for name in ("joblog", "work", "streams"):
+        (tmp_path / f"{name}.py").write_text("def work():\n    return 1\n")
+        before = module_digest(name, tmp_path)
+        module_digest.cache_clear()
+        digests._reached.cache_clear()
+        digests._behaviour.cache_clear()
+        (tmp_path / f"{name}.py").write_text("def work():\n    return 2\n")
+        assert module_digest(name, tmp_path) != before
+
+
+def test_a_new_file_concerns_nothing(workflow, tmp_path):
+    edited = shutil.copytree(workflow, tmp_path / "scripts")
+    for folder in ("compression", "attacks", "networks", "data/sources"):
+        (edited / LIBRARY / folder / "another.py").write_text("def compress():\n    pass\n")
+    for job, references in JOBS.items():
+        script = f"{job.split()[0]}.py"
+        assert job_digest(edited / script, references, tmp_path) == job_digest(
+            workflow / script, references, tmp_path
+        )
 
 
 def test_remarks_in_every_file_make_nothing_stale(stale_after):

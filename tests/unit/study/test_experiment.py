@@ -2,20 +2,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptq_privacy.study.experiment import METHODS, Pool, Study, Variant, levels
+from ptq_privacy.study import fragments
+from ptq_privacy.study.adversaries import shadow_variant
+from ptq_privacy.study.experiment import Named, Study, queries_of, recipe_of
+from ptq_privacy.study.pool import Pool
+from ptq_privacy.study.variants import Variant, levels
 
 WIDTHS = st.one_of(st.integers(1, 8).map(float), st.sampled_from([1.58, 2.32, 6.5]))
+METHODS = fragments.names("compressions")
 
 
 @given(st.sampled_from(METHODS), WIDTHS, st.one_of(st.none(), WIDTHS))
-def test_a_precision_reads_back_what_it_writes(method, bits, head_bits):
+def test_a_variant_reads_back_what_it_writes(method, bits, head_bits):
     variant = Variant(method, bits, head_bits)
     assert Variant.parse(str(variant)) == variant
+    assert Variant.recorded(str(variant)) == variant
 
 
 def test_full_precision_has_no_recipe():
     assert Variant.parse("full") == Variant()
-    assert not Variant.parse("full").quantized
+    assert not Variant.parse("full").compressed
+    assert Variant.parse("obc-w4").compressed
     assert str(Variant()) == "full"
 
 
@@ -26,24 +33,37 @@ def test_levels_of_the_studys_bit_widths():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("foo-w4", "unknown method 'foo'; allowed: nearest"),
+        ("foo-w4", "unknown method 'foo'; allowed: adaround, brecq, nearest"),
         ("obc-4", "part '4' should be 'w' and a bit width"),
         ("obc-w4-8", "part '8' should be 'head' and a bit width"),
         ("obc", "expected 'full', 'METHOD-wBITS'"),
+        ("obc-w4-head8-head8", "expected 'full', 'METHOD-wBITS'"),
         ("obc-w0", "bits 0 out of range; allowed: 1 to 8"),
         ("obc-w2-head9", "head bits 9 out of range"),
         ("obc-w04", "write it as 'obc-w4'"),
-        ("full-head8", "unknown method 'full'"),
+        ("full-w8", "unknown method 'full'"),
+        ("full-head8", "part 'head8' should be 'w' and a bit width"),
     ],
 )
-def test_a_wrong_part_of_a_precision_is_named(text, message):
+def test_a_wrong_part_of_a_variant_is_named(text, message):
     with pytest.raises(ValueError, match=message):
         Variant.parse(text)
 
 
-def test_head_bits_need_a_method():
-    with pytest.raises(ValueError, match="head bits need a quantization method"):
-        Variant(head_bits=8.0)
+def test_a_method_of_ones_own_is_known_where_its_config_is():
+    mine = Variant("mine", 2.0)
+    assert Variant.parse("mine-w2", own=["mine"]) == mine
+    assert Variant.recorded("mine-w2") == mine
+    with pytest.raises(ValueError, match=r"unknown method 'mine'; allowed: .*, yours\Z"):
+        Variant.parse("mine-w2", own=["yours"])
+
+
+def test_bits_need_a_method_and_a_method_bits():
+    for bits in ({"head_bits": 8.0}, {"bits": 8.0}):
+        with pytest.raises(ValueError, match="head bits need a compression method"):
+            Variant(**bits)
+    with pytest.raises(ValueError, match="method 'obc' needs a bit width"):
+        Variant("obc")
 
 
 @given(st.integers(1, 20), st.integers(1, 10), st.data())
@@ -81,14 +101,23 @@ def test_impossible_pools_are_refused(pool, message):
 
 
 def config(**changes):
-    quantization = {"methods": ["nearest", "obc"], "bits": [4, 1.58], "decoupled": []}
+    compression = {"methods": ["nearest", "obc"], "bits": [4, 1.58], "decoupled": []}
     return {
         "pool": {"shadow_models": 4, "targets": 2, "models_per_job": 2},
         "datasets": {"digits": {}},
-        "architectures": ["resnet6"],
-        "quantization": quantization | changes,
-        "attacks": {"adversaries": ["transfer", "adaptive"]},
+        "networks": ["resnet6"],
+        "compression": compression | changes,
+        "attacks": {
+            "adversaries": ["transfer", "adaptive"],
+            "methods": ["lira", "rmia"],
+            "headline": "lira_online",
+        },
     }
+
+
+def attacking(**changes):
+    whole = config()
+    return whole | {"attacks": whole["attacks"] | changes}
 
 
 def test_a_study_is_every_method_at_every_width():
@@ -104,14 +133,104 @@ def test_a_study_is_every_method_at_every_width():
     ]
 
 
-def test_architectures_are_built_in_or_ones_own():
-    entries = ["resnet6", {"name": "mine", "factory": "nets.mine:build"}]
-    study = Study.from_config(config() | {"architectures": entries})
-    assert study.architectures == ("resnet6", "mine")
-    assert study.factories == {"resnet6": "resnet6", "mine": "nets.mine:build"}
-    twice = [*entries, {"name": "mine", "factory": "other:build"}]
-    with pytest.raises(ValueError, match=r"architectures.2: the name 'mine' is taken twice"):
-        Study.from_config(config() | {"architectures": twice})
+def test_networks_are_fragments_or_ones_own():
+    entries = [
+        "resnet6",
+        {"name": "wide", "architecture": "resnet6", "settings": {"widths": [9]}},
+        {"name": "short", "architecture": "resnet18", "training": {"epochs": 3}},
+        {"name": "mine", "factory": "nets.mine:build", "settings": {"depth": 2}},
+    ]
+    study = Study.from_config(config() | {"networks": entries})
+    small = "ptq_privacy.networks.small_resnets:build"
+    assert study.networks == {
+        "resnet6": Named("resnet6", small, {"widths": [8, 16]}, fragment="resnet6"),
+        "wide": Named("wide", small, {"widths": [9]}, fragment="resnet6"),
+        "short": Named(
+            "short",
+            "ptq_privacy.networks.torchvision_networks:resnet18",
+            training={"epochs": 3},
+            fragment="resnet18",
+        ),
+        "mine": Named("mine", "nets.mine:build", {"depth": 2}),
+    }
+    assert [network.own for network in study.networks.values()] == [False, False, False, True]
+    for twice in ("resnet6", {"name": "mine", "factory": "other:build"}):
+        with pytest.raises(ValueError, match=r"networks.4: the name '\w+' is taken twice"):
+            Study.from_config(config() | {"networks": [*entries, twice]})
+
+
+def test_an_own_network_may_have_the_name_of_an_architecture_that_is_not_used():
+    entry = {"name": "resnet8", "factory": "nets.mine:build"}
+    study = Study.from_config(config() | {"networks": ["resnet6", entry]})
+    assert study.networks["resnet8"].own
+
+
+def test_methods_are_fragments_or_ones_own():
+    mine = {"name": "mine", "factory": "methods:compress", "settings": {"steps": 3}}
+    changes = {"methods": ["nearest", mine, "obc"], "obc": {"damping": 0.5}}
+    study = Study.from_config(config(**changes))
+    assert study.methods == {
+        "nearest": Named("nearest", "ptq_privacy.compression.nearest:compress", fragment="nearest"),
+        "mine": Named("mine", "methods:compress", {"steps": 3}),
+        "obc": Named("obc", "ptq_privacy.compression.obc:compress", {"damping": 0.5}, {}, "obc"),
+    }
+    assert [method.own for method in study.methods.values()] == [False, True, False]
+    assert [str(variant) for variant in study.variants][3:5] == ["mine-w4", "mine-w1.58"]
+
+
+def test_the_defaults_of_a_method_are_its_fragments():
+    study = Study.from_config(config(methods=["brecq"], brecq={"iterations": 7}))
+    defaults = fragments.get("compressions", "brecq").defaults
+    assert study.methods["brecq"].settings == defaults | {"iterations": 7}
+
+
+@pytest.mark.parametrize("name", ["mine", "obc", "adaround"])
+def test_a_methods_name_is_taken_once(name):
+    """Not even one that this study leaves out: it has another meaning in every other study."""
+    own = {"name": name, "factory": "methods:compress"}
+    methods = ["obc", {"name": "mine", "factory": "others:compress"}, own]
+    with pytest.raises(
+        ValueError, match=rf"compression.methods.2: the name '{name}' is taken twice"
+    ):
+        Study.from_config(config(methods=methods))
+
+
+def test_attacks_have_their_settings_and_scores():
+    study = Study.from_config(attacking(rmia={"a": 0.5}))
+    assert {name: attack.settings for name, attack in study.attacks.items()} == {
+        "lira": {"reference": False},
+        "rmia": {"gamma": 2, "a": 0.5},
+    }
+    assert study.scores == (
+        "lira_online",
+        "lira_online_fixed",
+        "lira_offline",
+        "lira_offline_fixed",
+        "rmia_online",
+        "rmia_offline",
+    )
+
+
+def test_a_headline_is_a_score_of_the_studys_own_attacks():
+    assert Study.from_config(attacking(methods=["rmia"], headline="rmia_offline")).scores == (
+        "rmia_online",
+        "rmia_offline",
+    )
+    for headline in ("lira_online", "rmia", "typo"):
+        with pytest.raises(
+            ValueError,
+            match=rf"attacks.headline: '{headline}' is none of the scores of attacks.methods; "
+            r"allowed: rmia_online, rmia_offline\Z",
+        ):
+            Study.from_config(attacking(methods=["rmia"], headline=headline))
+
+
+def test_figures_call_methods_and_scores_by_their_titles():
+    mine = {"name": "mine", "factory": "methods:compress"}
+    study = Study.from_config(config(methods=["obc", mine]))
+    assert study.method_titles == {"obc": "OBC", "mine": "mine"}
+    assert study.score_titles["rmia_offline"] == "RMIA offline"
+    assert "global_threshold" not in study.score_titles
 
 
 def test_the_adversaries_are_one_at_full_precision():
@@ -120,11 +239,44 @@ def test_the_adversaries_are_one_at_full_precision():
     assert study.adversaries_of(Variant("obc", 4.0)) == ("transfer", "adaptive")
 
 
+def test_shadow_models_are_asked_where_an_adversary_keeps_them():
+    assert shadow_variant("transfer", "obc-w4") == "full"
+    assert shadow_variant("adaptive", "obc-w4") == "obc-w4"
+    both, transfer = (
+        Study.from_config(attacking(adversaries=adversaries))
+        for adversaries in (["transfer", "adaptive"], ["transfer"])
+    )
+    variant, everyone = Variant("obc", 4.0), ["000", "001", "002"]
+    assert both.shards_to_query(variant) == everyone
+    assert transfer.shards_to_query(variant) == ["000"]
+    assert both.shards_to_query(Variant()) == transfer.shards_to_query(Variant()) == everyone
+
+
+def test_a_recipe_is_the_studys_then_the_data_sets_then_the_networks():
+    whole = {
+        "training": {"epochs": 1, "flip": True, "batch_size": 8},
+        "datasets": {"digits": {"training": {"epochs": 2, "flip": False}}, "other": {}},
+    }
+    plain = Named("resnet6", "nets:build")
+    short = Named("short", "nets:build", training={"epochs": 3})
+    assert recipe_of(whole, "other", plain) == whole["training"]
+    assert recipe_of(whole, "other", short) == {"epochs": 3, "flip": True, "batch_size": 8}
+    assert recipe_of(whole, "digits", plain) == {"epochs": 2, "flip": False, "batch_size": 8}
+    assert recipe_of(whole, "digits", short) == {"epochs": 3, "flip": False, "batch_size": 8}
+    assert whole["training"]["epochs"] == 1
+
+
+def test_a_data_sets_own_queries_stand_in_place_of_the_studys():
+    whole = {"queries": ["identity"], "datasets": {"a": {}, "b": {"queries": ["flip"]}}}
+    assert queries_of(whole, "a") == ["identity"]
+    assert queries_of(whole, "b") == ["flip"]
+
+
 def test_decoupling_a_width_that_is_not_studied_is_refused():
-    with pytest.raises(ValueError, match=r"quantization.decoupled.0.bits: 2 is not in"):
+    with pytest.raises(ValueError, match=r"compression.decoupled.0.bits: 2 is not in"):
         Study.from_config(config(decoupled=[{"bits": 2, "head_bits": 8}]))
 
 
 def test_decoupling_without_a_method_is_refused():
-    with pytest.raises(ValueError, match="quantization.decoupled: needs a method"):
+    with pytest.raises(ValueError, match="compression.decoupled: needs a method"):
         Study.from_config(config(methods=[], decoupled=[{"bits": 4, "head_bits": 8}]))

@@ -1,5 +1,4 @@
 import copy
-import dataclasses
 import importlib.util
 import subprocess
 import sys
@@ -7,20 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ptq_privacy.compression.settings import AdaRound, Brecq, Obc, Refit
 
-from ptq_privacy.data.sources import COMMON, OPTIONS, SOURCES
-from ptq_privacy.study import schema as settings
-from ptq_privacy.study.experiment import ADVERSARIES, METHODS, Study
+from ptq_privacy.data.preparation import COMMON
+from ptq_privacy.study import fragments, schema
+from ptq_privacy.study.adversaries import ADVERSARIES
+from ptq_privacy.study.experiment import Study
 
 ROOT = Path(__file__).parents[3]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
-DOCUMENT = SCHEMA.with_name("document.py")
+DOCUMENT = schema.SCHEMA.with_name("document.py")
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
-
-
-def schema():
-    return yaml.safe_load(SCHEMA.read_text())
 
 
 def minimal():
@@ -28,10 +22,10 @@ def minimal():
     return {
         "study": "small",
         "datasets": {"digits": {"source": "digits"}},
-        "architectures": ["resnet6"],
+        "networks": ["resnet6"],
         "pool": {"shadow_models": 4, "targets": 2, "models_per_job": 3},
         "training": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
-        "quantization": {"methods": ["obc"], "bits": [2]},
+        "compression": {"methods": ["obc"], "bits": [2]},
         "queries": ["identity"],
         "attacks": {"adversaries": ["transfer"]},
     }
@@ -54,7 +48,7 @@ def changed(path, value):
 def refusal(config):
     """The message that a config is refused with, which is one line."""
     with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as caught:
-        settings.checked(config, SCHEMA)
+        schema.checked(config)
     return str(caught.value)
 
 
@@ -62,13 +56,17 @@ def refusal(config):
     ("path", "place"),
     [
         ("typo", "top level: unknown key 'typo'; allowed: study, seed,"),
-        ("datasets.digits.typo", "datasets.digits: unknown key 'typo'; allowed: source, path,"),
+        (
+            "datasets.digits.typo",
+            "datasets.digits: unknown key 'typo'; allowed: source, audit_samples,",
+        ),
         ("pool.typo", "pool: unknown key 'typo'; allowed: shadow_models, targets,"),
         ("training.typo", "training: unknown key 'typo'; allowed: epochs, batch_size,"),
-        ("quantization.typo", "quantization: unknown key 'typo'; allowed: methods, bits,"),
-        ("quantization.obc.typo", "quantization.obc: unknown key 'typo'; allowed: damping"),
-        ("attacks.typo", "attacks: unknown key 'typo'; allowed: adversaries, headline, lira,"),
+        ("compression.typo", "compression: unknown key 'typo'; allowed: methods, bits,"),
+        ("compression.obc.typo", "compression.obc: unknown key 'typo'; allowed: damping"),
+        ("attacks.typo", "attacks: unknown key 'typo'; allowed: adversaries, methods, headline,"),
         ("attacks.lira.typo", "attacks.lira: unknown key 'typo'; allowed: reference"),
+        ("attacks.rmia.typo", "attacks.rmia: unknown key 'typo'; allowed: gamma, a"),
         (
             "datasets.digits.training.typo",
             "datasets.digits.training: unknown key 'typo'; allowed: epochs, batch_size,",
@@ -86,7 +84,7 @@ def test_an_unknown_key_is_refused_at_every_level(path, place):
         ("datasets.digits.source", "datasets.digits: key 'source' is missing; needed: source"),
         ("pool.targets", "pool: key 'targets' is missing; needed: shadow_models, targets,"),
         ("training.epochs", "training: key 'epochs' is missing; needed: epochs,"),
-        ("quantization.bits", "quantization: key 'bits' is missing; needed: methods, bits"),
+        ("compression.bits", "compression: key 'bits' is missing; needed: methods, bits"),
     ],
 )
 def test_a_missing_key_is_named(path, place):
@@ -102,7 +100,7 @@ def test_a_missing_key_is_named(path, place):
         ("datasets", {}, "{} is not allowed; allowed: mapping; at least 1 entry"),
         ("datasets", ["digits"], "['digits'] is not allowed; allowed: mapping; at least 1 entry"),
         ("datasets.digits.audit_samples", 3, "3 is not allowed; allowed: whole number >= 4"),
-        ("architectures", "resnet6", "'resnet6' is not allowed; allowed: list of: resnet6, "),
+        ("networks", "resnet6", "'resnet6' is not allowed; allowed: list of: densenet121, "),
         ("pool.targets", "three", "'three' is not allowed; allowed: whole number >= 1"),
         ("pool.targets", True, "True is not allowed; allowed: whole number >= 1"),
         ("pool.shadow_models", 16.0, "16.0 is not allowed; allowed: whole number >= 2"),
@@ -110,8 +108,8 @@ def test_a_missing_key_is_named(path, place):
         ("training.learning_rate", float("nan"), "nan is not allowed; allowed: number > 0"),
         ("training.learning_rate", float("inf"), "inf is not allowed; allowed: number > 0"),
         ("training.flip", "yes", "'yes' is not allowed; allowed: true or false"),
-        ("quantization.bits", [4, 4], "[4, 4] is not allowed; allowed: list of: number"),
-        ("quantization.obc", [], "[] is not allowed; allowed: mapping with damping"),
+        ("compression.bits", [4, 4], "[4, 4] is not allowed; allowed: list of: number"),
+        ("compression.obc", [], "[] is not allowed; allowed: mapping with damping"),
         ("queries", [], "[] is not allowed; allowed: list of: text that matches ^(identity"),
         ("attacks.lira.reference", 1, "1 is not allowed; allowed: true or false"),
         ("datasets.digits.training.epochs", 0, "0 is not allowed; allowed: whole number >= 1"),
@@ -125,11 +123,11 @@ def test_a_value_of_the_wrong_type_or_range_is_named_with_its_key(path, value, m
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("quantization.bits", [2, 0], "bits.1: 0 is not allowed; allowed: number >= 1 and <= 8"),
-        ("quantization.bits", [float("nan")], "bits.0: nan is not allowed"),
-        ("quantization.methods", ["gptq"], "methods.0: 'gptq' is not allowed; allowed: nearest, "),
+        ("compression.bits", [2, 0], "bits.1: 0 is not allowed; allowed: number >= 1 and <= 8"),
+        ("compression.bits", [float("nan")], "bits.0: nan is not allowed"),
+        ("compression.methods", ["gptq"], "methods.0: 'gptq' is not allowed; allowed: adaround, "),
         (
-            "quantization.decoupled",
+            "compression.decoupled",
             [{"bits": 2}],
             "decoupled.0: key 'head_bits' is missing; needed: bits, head_bits",
         ),
@@ -137,6 +135,11 @@ def test_a_value_of_the_wrong_type_or_range_is_named_with_its_key(path, value, m
         ("queries", ["shift:1"], "queries.0: 'shift:1' is not allowed; allowed: text that matches"),
         ("datasets", {"A B": {"source": "digits"}}, "datasets: 'A B' is not allowed; allowed: "),
         ("attacks.adversaries", ["adaptive", "none"], "adversaries.1: 'none' is not allowed; "),
+        ("attacks.methods", ["lira", "qmia"], "methods.1: 'qmia' is not allowed; allowed: global_"),
+        ("attacks.methods", [], "methods: [] is not allowed; allowed: list of: global_threshold, "),
+        ("attacks.methods", ["lira", "lira"], "methods: ['lira', 'lira'] is not allowed; "),
+        ("datasets.digits.queries", ["spin"], "datasets.digits.queries.0: 'spin' is not allowed; "),
+        ("datasets.digits.queries", [], "datasets.digits.queries: [] is not allowed; allowed: "),
     ],
 )
 def test_a_wrong_entry_of_a_list_is_named_by_its_place(path, value, message):
@@ -160,48 +163,41 @@ def test_of_several_mistakes_one_is_told():
 def test_absent_keys_get_their_defaults_and_present_ones_stay():
     config = minimal()
     config["training"]["momentum"] = 0
-    settings.checked(config, SCHEMA)
+    schema.checked(config)
     assert config["seed"] == 0
     assert config["training"]["momentum"] == 0
     assert config["training"]["weight_decay"] == 0.0005
-    assert config["quantization"]["decoupled"] == []
-    assert config["quantization"]["brecq"]["iterations"] == Brecq().iterations
+    assert config["compression"]["decoupled"] == []
+    assert config["compression"]["brecq"]["iterations"] == 400
+    assert config["attacks"]["methods"] == ["lira", "global_threshold", "rmia"]
+    assert config["attacks"]["headline"] == "lira_online"
     assert config["attacks"]["lira"] == {"reference": False}
+    assert config["attacks"]["rmia"] == {"gamma": 2, "a": 0.3}
     assert config["datasets"] == {"digits": {"source": "digits"}}
 
 
 def test_checking_twice_changes_nothing_more():
     config = minimal()
-    settings.checked(config, SCHEMA)
+    schema.checked(config)
     once = copy.deepcopy(config)
-    settings.checked(config, SCHEMA)
+    schema.checked(config)
     assert config == once
 
 
 def test_two_configs_share_no_default():
     first, second = minimal(), minimal()
-    settings.checked(first, SCHEMA)
-    settings.checked(second, SCHEMA)
-    first["quantization"]["decoupled"].append("changed")
-    first["quantization"]["obc"]["damping"] = 7
-    assert second["quantization"]["decoupled"] == []
-    assert second["quantization"]["obc"]["damping"] == 0
-
-
-def test_a_data_sets_own_training_keys_go_over_the_studys():
-    config = changed("datasets.digits.training", {"epochs": 9, "flip": False})
-    config["datasets"]["other"] = {"source": "fashion-mnist"}
-    settings.checked(config, SCHEMA)
-    own = settings.training_of(config, "digits")
-    assert own == {**config["training"], "epochs": 9, "flip": False}
-    assert settings.training_of(config, "other") == config["training"]
-    assert config["training"]["epochs"] == 1
+    schema.checked(first)
+    schema.checked(second)
+    first["compression"]["decoupled"].append("changed")
+    first["compression"]["obc"]["damping"] = 7
+    assert second["compression"]["decoupled"] == []
+    assert second["compression"]["obc"]["damping"] == 0
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_config_that_is_shipped_passes(path):
     config = yaml.safe_load(path.read_text())
-    settings.checked(config, SCHEMA)
+    schema.checked(config)
     assert Study.from_config(config).pool.models >= 4
 
 
@@ -209,26 +205,40 @@ def test_the_embedded_default_is_among_the_configs():
     assert ROOT / "config" / "config.yaml" in CONFIGS
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("adaround", AdaRound), ("brecq", Brecq), ("obc", Obc), ("refit", Refit)]
-)
-def test_the_schemas_defaults_are_the_librarys(name, kind):
-    keys = schema()["properties"]["quantization"]["properties"][name]["properties"]
-    defaults = {key: part["default"] for key, part in keys.items()}
-    assert defaults == dataclasses.asdict(kind())
+@pytest.mark.parametrize("section", ["compression", "attacks"])
+def test_defaults_of_a_section_are_its_fragments(section):
+    """So that what a config records, and what a stage is given, is what its fragment says."""
+    config = minimal()
+    schema.checked(config)
+    kind = {"compression": "compressions", "attacks": "attacks"}[section]
+    known = fragments.of_kind(kind).values()
+    own = {fragment.name: fragment.defaults for fragment in known if fragment.properties}
+    assert own
+    assert {name: config[section][name] for name in own} == own
+    assert not set(fragments.names(kind)) - set(own) & set(config[section])
 
 
-def test_the_schema_names_the_librarys_methods_and_adversaries():
-    properties = schema()["properties"]
-    methods = properties["quantization"]["properties"]["methods"]["items"]["enum"]
-    adversaries = properties["attacks"]["properties"]["adversaries"]["items"]["enum"]
-    assert (tuple(methods), tuple(adversaries)) == (METHODS, ADVERSARIES)
+def test_the_schema_names_every_fragment_and_adversary():
+    parts = schema.definition()["properties"]
+    assert parts["compression"]["properties"]["methods"]["items"]["anyOf"][0]["enum"] == (
+        fragments.names("compressions")
+    )
+    network = parts["networks"]["items"]["anyOf"]
+    assert network[0]["enum"] == fragments.names("networks")
+    assert network[1]["properties"]["architecture"]["enum"] == fragments.names("networks")
+    attacks = parts["attacks"]["properties"]
+    assert attacks["methods"]["items"]["enum"] == fragments.names("attacks")
+    assert attacks["adversaries"]["items"]["enum"] == list(ADVERSARIES)
+    assert parts["datasets"]["additionalProperties"]["properties"]["source"]["enum"] == (
+        fragments.names("sources")
+    )
 
 
-def test_the_schema_knows_every_source_and_its_options():
-    datasets = schema()["properties"]["datasets"]["additionalProperties"]["properties"]
-    assert set(datasets["source"]["enum"]) == set(SOURCES)
-    assert set().union(*OPTIONS.values(), COMMON - {"name", "seed"}, {"training"}) == set(datasets)
+@pytest.mark.parametrize("source", fragments.names("sources"))
+def test_a_data_set_may_say_what_its_preparation_takes(source):
+    own = set(fragments.get("sources", source).properties)
+    known = set(schema.dataset_definition(source)["properties"])
+    assert known == COMMON - {"name", "seed"} | {"training", "queries"} | own
 
 
 def test_the_config_s_documentation_is_what_the_schema_says():
@@ -249,21 +259,60 @@ def leaves(part, path=""):
     """Every key of the schema that holds a value, by its dotted path."""
     for name, child in part.get("properties", {}).items():
         key = f"{path}.{name}".lstrip(".")
-        yield from [key] if not child.get("properties") else leaves(child, key)
+        if not child.get("properties"):
+            yield key
+        yield from leaves(child, key)
     if isinstance(part.get("additionalProperties"), dict):
         yield from leaves(part["additionalProperties"], f"{path}.{{name}}")
-    for name, child in part.get("properties", {}).items():
-        if isinstance(child.get("additionalProperties"), dict):
-            yield from leaves(child, f"{path}.{name}".lstrip("."))
+    yield from leaves(part.get("items", {}), f"{path}.{{n}}") if "items" in part else ()
+    for option in part.get("anyOf", []):
+        yield from leaves(option, path)
+
+
+def described(rows):
+    """The keys of a table's rows; every row has a description, its last cell."""
+    cells = [line.split(" | ") for line in rows if line.startswith("| `")]
+    assert all(row[-1].rstrip("| ") for row in cells), "a key has no description"
+    return {row[0].split("`")[1] for row in cells}
+
+
+SECTIONS = {"datasets", "networks"}
+"""What is documented by a section of its own, not by a row."""
 
 
 def test_every_key_is_documented_with_its_description():
-    text = document().document(schema())
-    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
-    found = set(leaves(schema()))
-    assert {"study", "datasets.{name}.source", "quantization.obc.damping"} <= found
-    for key in found - {"datasets"}:
-        assert not rows[key].rstrip(" |").endswith("|"), f"{key} has no description"
+    text = document().document()
+    found = set(leaves(schema.definition()))
+    assert {
+        "study",
+        "datasets.{name}.source",
+        "networks.{n}.training",
+        "compression.methods.{n}.factory",
+        "compression.obc.damping",
+    } <= found
+    assert found - SECTIONS <= described(text.splitlines())
+    for section in SECTIONS:
+        about = schema.definition()["properties"][section]["description"]
+        assert f"## {section}\n\n{about}" in text
+
+
+@pytest.mark.parametrize("kind", fragments.KINDS)
+def test_every_fragment_is_documented_with_its_keys(kind):
+    text = document().document()
+    places = {
+        "sources": "datasets.{name}",
+        "networks": "networks.{n}.settings",
+        "compressions": "compression.NAME",
+        "attacks": "attacks.NAME",
+    }
+    for name, fragment in fragments.of_kind(kind).items():
+        line = f"- `{name}`, {fragment.title}. {fragment.about}"
+        assert text.count(line) == 1
+        for score in fragment.more.get("scores", []):
+            assert f"`{score}`" in text.partition(line)[2].partition("\n")[0]
+        table = text.partition(f"Keys of `{name}`:\n\n")[2].partition("\n\n")[0]
+        place = places[kind].replace("NAME", name)
+        assert described(table.splitlines()) == {f"{place}.{key}" for key in fragment.properties}
 
 
 def test_the_check_says_when_the_documentation_is_old(tmp_path, monkeypatch):
@@ -272,37 +321,183 @@ def test_the_check_says_when_the_documentation_is_old(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["document.py", "--check"])
     with pytest.raises(SystemExit, match="not what the schema says; write it with"):
         module.main()
-    module.README.write_text(module.document(schema()))
+    module.README.write_text(module.document())
     module.main()
 
 
 def test_a_bar_in_a_cell_does_not_end_it():
-    text = document().document(schema())
+    text = document().document()
     bars = {
         line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")
     }
     assert bars == {5}
 
 
+def network(**changes):
+    return {"name": "x", "architecture": "resnet6"} | changes
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("vgg", "architectures.1: 'vgg' is not allowed; allowed: resnet6, resnet8-thin, resnet8, "),
-        (3, "architectures.1: 3 is not allowed; allowed: resnet6, "),
-        ({"name": "x"}, "architectures.1: key 'factory' is missing; needed: name, factory"),
-        ({"name": "x", "factory": "a:b", "y": 1}, "architectures.1: unknown key 'y'; allowed: na"),
-        ({"name": "x", "factory": "a.b"}, "architectures.1.factory: 'a.b' is not allowed; allow"),
-        ({"name": "x", "factory": "../a:b"}, "architectures.1.factory: '../a:b' is not allowed"),
-        ({"name": "a/b", "factory": "a:b"}, "architectures.1.name: 'a/b' is not allowed"),
+        ("vgg", "networks.1: 'vgg' is not allowed; allowed: densenet121, resnet18, resnet50, "),
+        (3, "networks.1: 3 is not allowed; allowed: densenet121, "),
+        ({"name": "x"}, "networks.1: needs either architecture or factory"),
+        (network(factory="a:b"), "networks.1: needs either architecture or factory"),
+        ({"factory": "a:b"}, "networks.1: key 'name' is missing; needed: name"),
+        ({"name": "x", "factory": "a:b", "y": 1}, "networks.1: unknown key 'y'; allowed: name, a"),
+        ({"name": "x", "factory": "a.b"}, "networks.1.factory: 'a.b' is not allowed; allowed: te"),
+        ({"name": "x", "factory": "../a:b"}, "networks.1.factory: '../a:b' is not allowed; allow"),
+        ({"name": "a/b", "factory": "a:b"}, "networks.1.name: 'a/b' is not allowed; allowed: tex"),
+        (network(architecture="vgg"), "networks.1.architecture: 'vgg' is not allowed; allowed: d"),
+        (network(settings=7), "networks.1.settings: 7 is not allowed; allowed: mapping"),
+        (network(settings={"depth": 2}), "networks.1.settings: unknown key 'depth'; allowed: wid"),
+        (
+            network(architecture="resnet18", settings={"widths": [8]}),
+            "networks.1.settings: unknown key 'widths'; allowed: none",
+        ),
+        (
+            network(settings={"widths": []}),
+            "networks.1.settings.widths: [] is not allowed; allowed: list of: whole number >= 1; a",
+        ),
+        (
+            network(settings={"widths": [8, 0]}),
+            "networks.1.settings.widths.1: 0 is not allowed; allowed: whole number >= 1",
+        ),
+        (network(training=[]), "networks.1.training: [] is not allowed; allowed: mapping"),
+        (
+            network(training={"typo": 1}),
+            "networks.1.training: unknown key 'typo'; allowed: epochs, batch_size,",
+        ),
+        (
+            network(training={"epochs": 0}),
+            "networks.1.training.epochs: 0 is not allowed; allowed: whole number >= 1",
+        ),
+        (
+            {"name": "x", "factory": "a:b", "training": {"momentum": 1}},
+            "networks.1.training.momentum: 1 is not allowed; allowed: number >= 0 and < 1",
+        ),
     ],
 )
-def test_what_is_wrong_with_an_architecture_is_named(entry, message):
-    assert refusal(changed("architectures", ["resnet6", entry])).startswith(message)
+def test_what_is_wrong_with_a_network_is_named(entry, message):
+    assert refusal(changed("networks", ["resnet6", entry])).startswith(message)
 
 
-def test_an_own_network_is_let_through():
-    entry = {"name": "mine", "factory": "package.module:factory"}
-    settings.checked(changed("architectures", [entry, "resnet6"]), SCHEMA)
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "mine", "factory": "package.module:factory"},
+        {"name": "mine", "factory": "module:factory", "settings": {"depth": 2, "kind": ["a"]}},
+        {"name": "wide", "architecture": "resnet6", "settings": {"widths": [4]}},
+        {"name": "short", "architecture": "resnet18", "training": {"epochs": 3, "flip": False}},
+    ],
+)
+def test_a_network_of_its_own_is_let_through_unchanged(entry):
+    config = changed("networks", [copy.deepcopy(entry), "resnet6"])
+    schema.checked(config)
+    assert config["networks"] == [entry, "resnet6"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"factory": None}, "compression.methods.1: key 'factory' is missing; needed: name, fact"),
+        ({"name": None}, "compression.methods.1: key 'name' is missing; needed: name, factory"),
+        ({"y": 1}, "compression.methods.1: unknown key 'y'; allowed: name, factory, settings"),
+        ({"factory": "a.b"}, "compression.methods.1.factory: 'a.b' is not allowed; allowed: text"),
+        ({"name": "My"}, "compression.methods.1.name: 'My' is not allowed; allowed: text that ma"),
+        # The parts of a variant's name are told apart by hyphens.
+        ({"name": "my-w2"}, "compression.methods.1.name: 'my-w2' is not allowed; allowed: text t"),
+        ({"settings": 3}, "compression.methods.1.settings: 3 is not allowed; allowed: mapping"),
+    ],
+)
+def test_what_is_wrong_with_a_method_of_ones_own_is_named(changes, message):
+    entry = {"name": "mine", "factory": "a:b"} | changes
+    entry = {key: value for key, value in entry.items() if value is not None}
+    assert refusal(changed("compression.methods", ["obc", entry])).startswith(message)
+
+
+def test_a_method_of_ones_own_is_let_through_unchanged():
+    entry = {"name": "mine", "factory": "package.module:compress", "settings": {"steps": [1, 2]}}
+    config = changed("compression.methods", [copy.deepcopy(entry), "obc"])
+    schema.checked(config)
+    assert config["compression"]["methods"] == [entry, "obc"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "compression.methods",
+            ["obc", {"name": "obc", "factory": "a:b"}],
+            "compression.methods.1: the name 'obc' is taken twice",
+        ),
+        (
+            "compression.methods",
+            [{"name": "mine", "factory": "a:b"}, {"name": "mine", "factory": "a:c"}],
+            "compression.methods.1: the name 'mine' is taken twice",
+        ),
+        (
+            "networks",
+            ["resnet6", {"name": "resnet6", "architecture": "resnet8"}],
+            "networks.1: the name 'resnet6' is taken twice",
+        ),
+        ("attacks.headline", "typo", "attacks.headline: 'typo' is none of the scores of attacks."),
+        (
+            "attacks.methods",
+            ["rmia"],
+            "attacks.headline: 'lira_online' is none of the scores of attacks.methods; allowed: "
+            "rmia_online, rmia_offline",
+        ),
+    ],
+)
+def test_what_the_schema_cannot_tell_the_study_refuses(path, value, message):
+    config = changed(path, value)
+    schema.checked(config)
+    with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as caught:
+        Study.from_config(config)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("source", "key", "value"),
+    [
+        ("digits", "path", "x"),
+        ("folder", "classes", ["a", "b"]),
+        ("npz", "image_shape", [1, 8, 8]),
+        ("fashion-mnist", "test_fraction", 0.5),
+        ("cifar-10", "image_shape", [3, 32, 32]),
+    ],
+)
+def test_a_key_of_one_source_is_refused_for_another(source, key, value):
+    allowed = ["source", "audit_samples", "training", "queries"]
+    allowed += fragments.get("sources", source).properties
+    message = f"datasets.mine: unknown key '{key}'; allowed: {', '.join(allowed)}"
+    assert refusal(changed("datasets", {"mine": {"source": source, key: value}})) == message
+
+
+@pytest.mark.parametrize(
+    ("source", "key", "value", "message"),
+    [
+        ("cifar-10", "path", 3, "datasets.mine.path: 3 is not allowed; allowed: text"),
+        ("npz", "test_fraction", 1, "datasets.mine.test_fraction: 1 is not allowed; allowed: numb"),
+        ("npz", "classes", "a", "datasets.mine.classes: 'a' is not allowed; allowed: list of: te"),
+        ("parquet", "image_shape", [8, 8], "datasets.mine.image_shape: [8, 8] is not allowed; al"),
+        ("parquet", "image_shape", [1, 8, 0], "datasets.mine.image_shape.2: 0 is not allowed; al"),
+    ],
+)
+def test_a_value_of_a_sources_own_key_is_checked(source, key, value, message):
+    entry = {"source": source, key: value}
+    assert refusal(changed("datasets", {"mine": entry})).startswith(message)
+
+
+def test_a_data_sets_own_keys_are_let_through():
+    entry = {"source": "parquet", "path": "x", "image_shape": [1, 8, 8], "test_fraction": 0.3}
+    entry |= {"queries": ["flip", "shift:-1,0"], "training": {"epochs": 2}, "audit_samples": 80}
+    config = changed("datasets", {"mine": copy.deepcopy(entry)})
+    config["compression"]["calibration_samples"] = 32
+    schema.checked(config)
+    assert config["datasets"] == {"mine": entry}
 
 
 @pytest.mark.parametrize(
@@ -310,13 +505,24 @@ def test_an_own_network_is_let_through():
     [
         ("training.batch_size", 51, "training.batch_size: 51 is more than the 50 members of a"),
         ("datasets.digits.training", {"batch_size": 64}, "training.batch_size: 64 is more than"),
-        ("quantization.calibration_samples", 51, "quantization.calibration_samples: 51 is more"),
+        ("networks", [network(training={"batch_size": 64})], "training.batch_size: 64 is more"),
+        ("compression.calibration_samples", 51, "compression.calibration_samples: 51 is more"),
     ],
 )
 def test_samples_that_are_too_few_are_found_before_any_work(path, value, message):
     config = changed(path, value)
     config["datasets"]["digits"]["audit_samples"] = 101
-    config["quantization"].setdefault("calibration_samples", 50)
+    config["compression"].setdefault("calibration_samples", 50)
     assert refusal(config).startswith(message)
     config["datasets"]["digits"]["audit_samples"] = 128
-    settings.checked(config, SCHEMA)
+    schema.checked(config)
+
+
+def test_only_recipes_that_are_trained_need_their_batch():
+    config = changed("training.batch_size", 64)
+    config["datasets"]["digits"]["audit_samples"] = 101
+    config["compression"]["calibration_samples"] = 50
+    config["networks"] = [network(training={"batch_size": 50})]
+    schema.checked(config)
+    config["networks"].append("resnet6")
+    assert refusal(config).startswith("training.batch_size: 64 is more than the 50 members")

@@ -7,15 +7,20 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from ptq_privacy.answers import inference
-from ptq_privacy.data.sources import prepare
-from ptq_privacy.networks import architectures
-from ptq_privacy.training import sgd as training
+from ptq_privacy.data.kinds.images import normalise
+from ptq_privacy.data.kinds.images.augment import augmented, crop_and_flip
+from ptq_privacy.data.preparation import prepare
+from ptq_privacy.networks.normalised import Normalised
+from ptq_privacy.study.seeds import seed_of
+from ptq_privacy.training import sgd
 from ptq_privacy.training.sgd import Recipe
+from tests.unit.networks.by_name import build
 
 RECIPE = Recipe(
     epochs=2,
@@ -38,21 +43,33 @@ def _one_thread():
 
 
 @pytest.fixture(scope="module")
-def digits():
-    data = prepare({"name": "digits", "source": "digits"})
-    return {
-        "images": torch.tensor(data.train_images),
-        "labels": torch.tensor(data.train_labels),
-        "mean": torch.tensor(data.mean),
-        "std": torch.tensor(data.std),
-    }, (torch.tensor(data.test_images), torch.tensor(data.test_labels))
+def data():
+    return prepare({"name": "digits", "source": "digits"})
 
 
-def trained(data, recipe=RECIPE, seed=0, model=3, between=lambda: None):
-    training.seed_everything(seed, model)
-    network = architectures.build("resnet6", 10, 1)
+def normalised(network, data):
+    return Normalised(network, data.kind, data.statistics)
+
+
+def trained(data, recipe=RECIPE, seed=0, model=3, between=lambda: None, samples=192):
+    """A network as `train_models` has it trained, on the first samples."""
+    torch.manual_seed(seed_of("initial weights", seed, model))
+    network = build("resnet6", 10, 1)
     between()
-    return training.train(network, recipe=recipe, seed=seed, model=model, **data)
+    return go_on(network, data, recipe, seed, model, samples)
+
+
+def go_on(network, data, recipe, seed=0, model=3, samples=192, **progress):
+    return sgd.train(
+        network,
+        augmented(torch.tensor(data.train_inputs[:samples]), recipe.flip, recipe.crop_padding),
+        torch.tensor(data.train_labels[:samples]),
+        recipe,
+        normalised(network, data).normalise,
+        seed,
+        model,
+        **progress,
+    )
 
 
 def same(first, second):
@@ -61,26 +78,21 @@ def same(first, second):
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-def few(data, samples=192):
-    return data | {"images": data["images"][:samples], "labels": data["labels"][:samples]}
-
-
-def test_two_epochs_on_digits_beat_chance_by_far(digits):
-    data, (images, labels) = digits
+def test_two_epochs_on_digits_beat_chance_by_far(data):
+    images, labels = torch.tensor(data.test_inputs), torch.tensor(data.test_labels)
 
     def accuracy_after(rate):
         recipe = replace(RECIPE, batch_size=16, crop_padding=0, learning_rate=rate)
-        network = trained(data, recipe)
+        network = trained(data, recipe, samples=None)
         assert not network.training
-        return inference.accuracy(network, images, labels, data["mean"], data["std"])
+        return inference.accuracy(normalised(network, data), images, labels)
 
     assert accuracy_after(0.1) > 0.9
     assert accuracy_after(1e-12) < 0.3
 
 
 @pytest.mark.parametrize("autocast", [False, True])
-def test_equal_seeds_give_equal_weights(digits, autocast):
-    data = few(digits[0])
+def test_equal_seeds_give_equal_weights(data, autocast):
     recipe = replace(RECIPE, autocast=autocast, flip=True)
     first = trained(data, recipe)
     assert same(first, trained(data, recipe))
@@ -88,8 +100,7 @@ def test_equal_seeds_give_equal_weights(digits, autocast):
     assert {parameter.dtype for parameter in first.parameters()} == {torch.float32}
 
 
-def test_every_model_and_seed_goes_its_own_way(digits):
-    data = few(digits[0])
+def test_every_model_and_seed_goes_its_own_way(data):
     ways = [trained(data, seed=s, model=m).fc.weight for s, m in [(0, 3), (0, 4), (1, 3), (3, 0)]]
     assert all(
         not torch.equal(one, other) for place, one in enumerate(ways) for other in ways[:place]
@@ -98,52 +109,56 @@ def test_every_model_and_seed_goes_its_own_way(digits):
 
 def test_initial_weights_are_the_models_own():
     def fresh(model):
-        training.seed_everything(0, model)
-        return architectures.build("resnet6", 10, 1)
+        torch.manual_seed(seed_of("initial weights", 0, model))
+        return build("resnet6", 10, 1)
 
     assert same(fresh(5), fresh(5))
     assert not same(fresh(5), fresh(6))
 
 
 @pytest.mark.parametrize("momentum", [0, 0.9])
-def test_going_on_after_any_epoch_ends_with_the_same_weights(digits, momentum):
+def test_going_on_after_any_epoch_ends_with_the_same_weights(data, momentum):
     """With dropout, so that the network's own draws are resumed too."""
-    data = few(digits[0])
     recipe = replace(RECIPE, epochs=4, flip=True, autocast=True, momentum=momentum)
 
     def network():
-        training.seed_everything(0, 3)
-        stem = architectures.build("resnet6", 10, 1)
-        return nn.Sequential(stem, nn.Dropout(0.3), nn.Linear(10, 10))
+        torch.manual_seed(seed_of("initial weights", 0, 3))
+        return nn.Sequential(build("resnet6", 10, 1), nn.Dropout(0.3), nn.Linear(10, 10))
 
-    def go(done=None, after_epoch=lambda progress: None):
-        return training.train(
-            network(),
-            recipe=recipe,
-            seed=0,
-            model=3,
-            done=done,
-            after_epoch=after_epoch,
-            **data,
-        )
+    def go(**progress):
+        return go_on(network(), data, recipe, **progress)
 
     reached = []
     whole = go(after_epoch=lambda progress: reached.append(copy.deepcopy(progress)))
     assert [progress.epochs for progress in reached] == [1, 2, 3]
     assert bool(reached[0].momentum) == bool(momentum)
     for progress in reached:
-        assert same(go(progress), whole)
+        assert same(go(done=progress), whole)
         foreign = replace(progress, momentum={k: v + 1 for k, v in progress.momentum.items()})
-        assert same(go(foreign), whole) == (not momentum)
+        assert same(go(done=foreign), whole) == (not momentum)
 
 
-def test_random_numbers_drawn_by_others_change_nothing(digits):
+def test_a_network_that_reads_its_state_by_a_version_goes_on_too(data):
+    """MNASNet does; a snapshot holds plain tensors, which have lost it."""
+
+    def go(**progress):
+        torch.manual_seed(0)
+        network = torchvision.models.mnasnet0_5(num_classes=10)
+        network.layers[0] = nn.Conv2d(1, 16, 3, padding=1, stride=2, bias=False)
+        return go_on(network, data, replace(RECIPE, batch_size=16), samples=32, **progress)
+
+    reached = []
+    whole = go(after_epoch=lambda progress: reached.append(copy.deepcopy(progress)))
+    (progress,) = reached
+    assert same(go(done=replace(progress, network=dict(progress.network))), whole)
+
+
+def test_random_numbers_drawn_by_others_change_nothing(data):
     def disturb():
         torch.rand(7)
         torch.manual_seed(99)
         np.random.seed(99)  # noqa: NPY002
 
-    data = few(digits[0])
     assert same(trained(data), trained(data, between=disturb))
 
 
@@ -165,7 +180,7 @@ def test_crops_and_flips_are_those_of_a_loop_over_images(
     padded = F.pad(images, [padding] * 4)
 
     generator.manual_seed(seed)
-    found = training.crop_and_flip(padded, chosen, size, flip, generator)
+    found = crop_and_flip(padded, chosen, size, flip, generator)
 
     generator.manual_seed(seed)
     top = torch.randint(2 * padding + 1, (batch, 1), generator=generator)[:, 0].tolist()
@@ -183,7 +198,7 @@ def test_crops_and_flips_are_those_of_a_loop_over_images(
 def test_every_crop_occurs_and_half_of_the_images_are_flipped():
     image = torch.tensor([[[[1, 2, 3], [4, 5, 6]]]], dtype=torch.uint8)
     count = 6000
-    seen = training.crop_and_flip(
+    seen = crop_and_flip(
         F.pad(image, [1] * 4),
         torch.zeros(count, dtype=torch.int64),
         (2, 3),
@@ -199,7 +214,7 @@ def test_every_crop_occurs_and_half_of_the_images_are_flipped():
 def test_pixels_are_normalised_by_the_formula():
     images = torch.arange(256, dtype=torch.uint8).view(2, 2, 8, 8)
     mean, std = torch.tensor([0.13, 0.5]), torch.tensor([0.31, 0.02])
-    found = training.normalise(images, mean, std)
+    found = normalise.apply(images, {"mean": mean, "std": std})
     expected = images.double() / 255 - mean.double().view(2, 1, 1)
     expected /= std.double().view(2, 1, 1)
     assert found.dtype == torch.float32
@@ -224,19 +239,25 @@ def test_training_is_momentum_along_a_cosine():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(9, 2, bias=False))
     weight = network[1].weight.detach().double()
-    mean, std = torch.tensor([0.4]), torch.tensor([0.2])
-    training.train(network, images, labels, recipe, mean, std, seed=5, model=2)
+    statistics = {"mean": torch.tensor([0.4]), "std": torch.tensor([0.2])}
+    sgd.train(
+        network,
+        augmented(images, recipe.flip, recipe.crop_padding),
+        labels,
+        recipe,
+        lambda batch: normalise.apply(batch, statistics),
+        seed=5,
+        model=2,
+    )
 
     velocity = torch.zeros_like(weight)
     padded = F.pad(images, [1] * 4)
     for step in range(6):
         if step % 2 == 0:  # 11 images make 2 batches of 4 an epoch
-            words = np.random.SeedSequence((5, 2, 1 + step // 2))
-            seed = int(words.generate_state(1, np.uint64)[0] >> 1)
-            generator = torch.Generator().manual_seed(seed)
+            generator = torch.Generator().manual_seed(seed_of("epoch order", 5, 2, step // 2))
             order = torch.randperm(11, generator=generator)
         chosen = order[4 * (step % 2) : 4 * (step % 2) + 4]
-        batch = training.crop_and_flip(padded, chosen, (3, 3), True, generator)
+        batch = crop_and_flip(padded, chosen, (3, 3), True, generator)
         inputs = ((batch.double() / 255 - 0.4) / 0.2).flatten(1)
         error = (inputs @ weight.T).softmax(1) - F.one_hot(labels[chosen], 2)
         gradient = error.T @ inputs / 4 + 0.01 * weight
@@ -252,31 +273,31 @@ def test_an_epoch_sees_a_sample_once_and_the_next_takes_another_order():
     seen = []
     network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][:, 0, 0, 0] * 255))
     recipe = replace(RECIPE, epochs=40, batch_size=4, crop_padding=0)
-    plain = torch.zeros(1), torch.ones(1)
-    training.train(network, images, torch.zeros(10, dtype=torch.int64), recipe, *plain, 0, 0)
+    labels = torch.zeros(10, dtype=torch.int64)
+    sgd.train(network, augmented(images, False, 0), labels, recipe, lambda x: x / 255, 0, 0)
     epochs = torch.stack(seen).round().int().view(40, 8).tolist()
     assert all(len(set(epoch)) == 8 for epoch in epochs)
     assert len(set(map(tuple, epochs))) == 40
     assert {sample for epoch in epochs for sample in epoch} == set(range(10))
 
 
-def test_a_loss_that_is_not_finite_stops_training_and_is_named(digits):
+def test_a_loss_that_is_not_finite_stops_training_and_is_named(data):
     with pytest.raises(
         FloatingPointError, match=r"model 7, epoch 1 of 2: the training loss is nan; lower"
     ):
-        trained(few(digits[0]), replace(RECIPE, learning_rate=1e30), model=7)
+        trained(data, replace(RECIPE, learning_rate=1e30), model=7)
 
 
-def test_fewer_members_than_a_batch_are_refused(digits):
+def test_fewer_members_than_a_batch_are_refused(data):
     with pytest.raises(
         ValueError, match=r"training.batch_size: 64 is more than a model's 63 members"
     ):
-        trained(few(digits[0], 63))
+        trained(data, samples=63)
 
 
-def test_the_log_tells_how_far_training_is(digits, caplog):
+def test_the_log_tells_how_far_training_is(data, caplog):
     with caplog.at_level(logging.INFO):
-        trained(few(digits[0]))
+        trained(data)
     progress = [record.getMessage() for record in caplog.records]
     assert [line.split(" loss ")[0] for line in progress] == [
         "model 3 epoch 1/2",
@@ -285,13 +306,26 @@ def test_the_log_tells_how_far_training_is(digits, caplog):
     assert progress[1].endswith(", 0 s left")
 
 
-def test_initial_weights_and_the_first_epoch_draw_from_streams_of_their_own():
-    training.seed_everything(seed=5, model=2)
-    initial = torch.initial_seed()
-    epochs = {
-        int(np.random.SeedSequence((5, 2, 1 + epoch)).generate_state(1, np.uint64)[0] >> 1)
-        for epoch in range(3)
-    }
-    training.seed_everything(seed=5, model=2)
-    assert torch.initial_seed() == initial
-    assert initial not in epochs
+def test_every_epoch_draws_what_the_network_draws_from_a_stream_of_its_own():
+    """Of which no number is one of the initial weights' or of the samples' order."""
+    dropped = []
+
+    class Dropping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4, 2))
+
+        def forward(self, images):
+            dropped.append(torch.rand(7))
+            return images.flatten(1) @ self.weight
+
+    images, labels = torch.zeros(8, 1, 2, 2), torch.zeros(8, dtype=torch.int64)
+    recipe = replace(RECIPE, epochs=3, batch_size=8, crop_padding=0)
+    draw = augmented(images, False, 0)
+    torch.manual_seed(seed_of("initial weights", 5, 2))
+    sgd.train(Dropping(), draw, labels, recipe, lambda x: x, seed=5, model=2)
+    for epoch, values in enumerate(dropped):
+        stream = torch.Generator().manual_seed(seed_of("epoch network", 5, 2, epoch))
+        assert torch.equal(values, torch.rand(7, generator=stream))
+    seeds = {seed_of(f"epoch {what}", 5, 2, e) for what in ("network", "order") for e in range(3)}
+    assert len(seeds | {seed_of("initial weights", 5, 2)}) == 7

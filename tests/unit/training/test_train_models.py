@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from ptq_privacy.data import dataset, membership
-from ptq_privacy.data.sources import prepare
+from ptq_privacy.data.preparation import prepare
 from ptq_privacy.files.checkpoints import Identity
-from ptq_privacy.stages.train_models import train_shard
+from ptq_privacy.stages.train_models import train_models
+from ptq_privacy.study import fragments
 from ptq_privacy.training import snapshots
 from ptq_privacy.training.sgd import Recipe
 
@@ -50,11 +51,13 @@ def files(tmp_path_factory):
 
 
 def train(files, output, seed=0, seconds=0.0):
-    train_shard(
+    network = fragments.get("networks", IDENTITY.network)
+    train_models(
         *files,
         output,
         IDENTITY,
-        "resnet6",
+        network.function,
+        network.defaults,
         RECIPE,
         seed,
         "cpu",

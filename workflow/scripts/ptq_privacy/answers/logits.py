@@ -9,40 +9,14 @@ the attacks need in place of the logits: at 100 classes it is some forty times s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ptq_privacy.answers.blocks import Block, CompactBlock, LogitBlock
 from ptq_privacy.files.atomic import replacing
-
-
-@dataclass(frozen=True)
-class LogitBlock:
-    """One model's answers to one query about every sample of the audit pool, in sample order."""
-
-    model: int
-    query: int
-    label: np.ndarray  # int16 [S]
-    member: np.ndarray  # bool [S]: whether the model was trained on the sample
-    logits: np.ndarray  # float32 [S, C]
-
-
-@dataclass(frozen=True)
-class CompactBlock:
-    """A LogitBlock of which only the attacks' number and correctness are kept."""
-
-    model: int
-    query: int
-    label: np.ndarray  # int16 [S]
-    member: np.ndarray  # bool [S]
-    phi: np.ndarray  # float64 [S]: logit-scaled confidence in the label
-    correct: np.ndarray  # bool [S]: whether the label's logit is the largest
-
-
-Block = LogitBlock | CompactBlock
 
 
 def write(

@@ -31,7 +31,7 @@ def sample_blocks(samples: int) -> Iterator[slice]:
 
 
 def rows(evidence: Evidence) -> np.ndarray:
-    """Each target's row in what `fits` and `means` yield, int [T]; one for both models of a pair."""
+    """Each target's row in what `fits` and `means` yield, int [T]; a pair's models share it."""
     if not evidence.paired:
         return np.arange(len(evidence.targets))
     return np.unique(np.asarray(evidence.targets) // 2, return_inverse=True)[1]

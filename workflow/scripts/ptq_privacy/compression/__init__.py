@@ -94,8 +94,8 @@ def compress(
     fragment = fragments.get("compressions", variant.method)
     check_calibration(calibration)
     model = evaluation_copy(model)
-    inputs = calibration.to(next(model.parameters()).device, torch.float32)
     counts = _levels(model, variant)
+    inputs = calibration.to(next(model.parameters()).device, torch.float32)
     method: Method = fragment.find()
     network, layers = method(model, inputs, counts, seed, **fragment.settings(settings or {}))
     network = network.to(memory_format=torch.contiguous_format)
@@ -114,8 +114,8 @@ def check_calibration(calibration: Tensor) -> None:
             f"calibration: expected floating-point samples [n, ...], not {calibration.dtype} "
             f"{list(calibration.shape)}"
         )
-    if not torch.isfinite(calibration).all():
-        raise ValueError("calibration: samples have values that are not finite")
+    if not torch.isfinite(calibration.float()).all():
+        raise ValueError("calibration: samples have values that are not finite, as float32")
 
 
 def _levels(model: nn.Module, variant: Variant) -> dict[str, int]:
@@ -123,6 +123,8 @@ def _levels(model: nn.Module, variant: Variant) -> dict[str, int]:
     assert variant.bits is not None
     modules = dict(model.named_modules())
     names = [str(n.target) for n in trace(model).nodes if is_weight_layer(n, modules)]
+    if not names:
+        raise ValueError("model: no Conv2d or Linear layer, so there is nothing to quantize")
     counts = dict.fromkeys(names, levels(variant.bits))
     if variant.head_bits is not None:
         linear = [name for name in names if isinstance(modules[name], nn.Linear)]

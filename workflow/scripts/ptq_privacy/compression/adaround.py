@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, fx, nn
 
-from ptq_privacy.compression import nearest
 from ptq_privacy.compression.grid import QuantizedWeight
+from ptq_privacy.compression.grouped import rounded
 from ptq_privacy.compression.layerwise import quantize_activated, quantize_layer, quantize_rows
 from ptq_privacy.compression.reconstruction import check_minibatch, reconstruct
 from ptq_privacy.compression.rounding import Schedule
@@ -49,7 +49,7 @@ def compress(
         check_minibatch(inputs, "adaround", batch)
 
         def start(node: fx.Node) -> QuantizedWeight:
-            return nearest.quantize_layer(full, walk.layers[node], levels[walk.layers[node]])
+            return rounded(full, walk.layers[node], levels[walk.layers[node]])
 
         layers = reconstruct(
             walk,

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from ptq_privacy.compression import nearest
 from ptq_privacy.compression.grid import QuantizedWeight
+from ptq_privacy.compression.grouped import rounded
 from ptq_privacy.compression.layerwise import quantize_layer
 from ptq_privacy.compression.reconstruction import check_minibatch, reconstruct
 from ptq_privacy.compression.rounding import Schedule
@@ -58,7 +58,7 @@ def compress(
     def start(node: fx.Node) -> QuantizedWeight:
         name = walk.layers[node]
         if solver == "reference":
-            return nearest.quantize_layer(full, name, levels[name])
+            return rounded(full, name, levels[name])
         return quantize_layer(walk, node, levels[name], start_iterations, start_learning_rate)
 
     layers = reconstruct(

@@ -21,6 +21,7 @@ from ptq_privacy.graph.layers import set_weight
 from ptq_privacy.graph.walk import CHUNK
 
 
+@torch.enable_grad()
 def distil(
     full: nn.Module,
     quantized: nn.Module,

@@ -1,14 +1,15 @@
-"""A layer's groups, solved one after the other on one grid."""
+"""A layer as a whole: its groups on one grid, solved one after the other or just rounded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ptq_privacy.compression.grid import Grid, QuantizedWeight, search
-from ptq_privacy.graph.layers import Moments
+from ptq_privacy.compression.grid import Grid, QuantizedWeight, nearest, search
+from ptq_privacy.graph.layers import Moments, unfold_weight
+from ptq_privacy.graph.trace import weight_layer
 
 
 def by_group(
@@ -34,3 +35,10 @@ def by_group(
         for group in range(groups)
     ]
     return QuantizedWeight(torch.cat(codes), grid)
+
+
+def rounded(model: nn.Module, name: str, levels: int) -> QuantizedWeight:
+    """A layer's weight rounded to the nearest points of the grid that suits it best, [out, d]."""
+    weight = unfold_weight(weight_layer(model, name)).flatten(0, 1)
+    grid = search(weight, levels)
+    return QuantizedWeight(nearest(weight, grid), grid)

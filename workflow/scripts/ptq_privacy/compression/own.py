@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ptq_privacy.compression import Stored, check_calibration
 from ptq_privacy.graph.trace import evaluation_copy
+from ptq_privacy.networks import structure
 from ptq_privacy.study import references
 from ptq_privacy.study.variants import Variant
 
@@ -64,7 +65,7 @@ def compress(
     if not isinstance(bits, int | float) or not (math.isfinite(bits) and 0 < bits <= 64):
         raise ValueError(f"{place} says {bits!r} bits a weight; allowed: a number above 0, to 64")
     plain = evaluation_copy(model)
-    plain.load_state_dict(_like(plain, network, place))
+    structure.load(plain, _like(plain, network, place))
     weights = [p for p in plain.parameters() if p.ndim > 1]
     zeros = sum(int((weight == 0).sum()) for weight in weights)
     total = sum(weight.numel() for weight in weights)

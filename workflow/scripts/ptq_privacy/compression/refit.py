@@ -37,6 +37,7 @@ from ptq_privacy.graph.trace import evaluation_copy
 from ptq_privacy.graph.walk import Walk
 
 RIDGE = 1e-2  # of the mean diagonal: pulls to the full-precision weight where inputs say little
+ROUNDING = 512  # times a float's precision: what is left of constants about their mean
 POLISH = 10  # descents and refits in turn, which mostly settle sooner
 
 
@@ -123,7 +124,8 @@ def centred(
 ) -> tuple[Tensor, Tensor]:
     """Moments about the mean: E[x x^T] - E[x] E[x]^T and E[y x^T] - E[y] E[x]^T.
 
-    They make the objective the output error that is left once the bias is at its best.
+    They make the objective the output error that is left once the bias is at its best. An input
+    that varies by no more than the moments' rounding counts as constant: it gets zeros.
 
     Args:
         second_moment: [d, d].
@@ -133,6 +135,9 @@ def centred(
     """
     second = second_moment.double() - torch.outer(input_mean, input_mean).double()
     cross = cross_moment.double() - torch.outer(output_mean, input_mean).double()
+    rounding = ROUNDING * torch.finfo(second_moment.dtype).eps
+    constant = second.diagonal() <= rounding * second_moment.diagonal()
+    second[constant], second[:, constant], cross[:, constant] = 0, 0, 0
     return second.to(second_moment.dtype), cross.to(cross_moment.dtype)
 
 

@@ -99,8 +99,7 @@ def read(path: str | Path) -> Dataset:
     )
     if dataset.sha256 != metadata["sha256"]:
         raise ValueError(f"{path}: content does not match its SHA-256; prepare the data set again")
-    known = {name: tuple(values) for name, values in statistics.items()}
-    vars(dataset)["statistics"] = known  # counting pixels again would be half a job's start
+    vars(dataset)["statistics"] = statistics  # counting pixels again would be half a job's start
     return dataset
 
 
@@ -109,6 +108,8 @@ def _loaded(path: str | Path, metadata: Mapping[str, str], name: str) -> Any:
         found = json.loads(metadata[name])
         if not isinstance(found, list if name == "classes" else dict):
             raise TypeError(f"a {type(found).__name__}")
+        if isinstance(found, dict):
+            found = {key: tuple(values) for key, values in found.items()}
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: not a prepared data set: {name} ({error})") from None
     return found

@@ -43,7 +43,8 @@ class Stream:
         self.network = network
         self.modules = dict(network.named_modules())
         (images,) = (n for n in graph.nodes if n.op == "placeholder" and not n.args)
-        calibration = calibration.contiguous(memory_format=torch.channels_last)
+        if calibration.ndim == 4:
+            calibration = calibration.contiguous(memory_format=torch.channels_last)
         self.chunks: list[dict[fx.Node, Any]] = [{images: c} for c in calibration.split(CHUNK)]
 
     def run(self, node: fx.Node) -> None:

@@ -1,7 +1,7 @@
 """What a variant leaks: each attack's metrics over targets, and how sure they are.
 
 The 95% intervals come from a bootstrap of the mean over targets that resamples targets and,
-crossed with them, samples (`resampling`). They cover other targets of this pool and other samples
+crossed with them, samples (`intervals`). They cover other targets of this pool and other samples
 of this data set, and err on the wide side, since what varies from one (target, sample) to the next
 is counted about three times (Owen 2007, "The pigeonhole bootstrap"). They do not cover another
 draw of the shadow models, which all targets share too.

@@ -36,7 +36,7 @@ def difference(original: nn.Module, changed: nn.Module) -> Structure:
     Raises:
         ValueError: it cannot be told in a `Structure`; names the module.
     """
-    before, after = dict(original.named_modules()), dict(changed.named_modules())
+    before, after = _modules(original), _modules(changed)
     folded, biased = [], []
     for name, module in before.items():
         if name not in after:
@@ -44,16 +44,51 @@ def difference(original: nn.Module, changed: nn.Module) -> Structure:
         now = after[name]
         if type(now) is nn.Identity and type(module) is not nn.Identity:
             folded.append(name)
-        elif type(now) is not type(module):
+            continue
+        if type(now) is not type(module):
             raise ValueError(
                 f"network: the module {name!r} became a {type(now).__name__}; allowed: nn.Identity"
             )
-        if "bias" in module._parameters and module.bias is None and now.bias is not None:
+        if _check_state(name, _own_state(module), _own_state(now)):
             biased.append(name)
+    added = [name for name in after if name not in before]
+    if added:
+        raise ValueError(f"network: the module {added[0]!r} is new; none may be added")
     metadata = getattr(changed.state_dict(), "_metadata", {})
     versions = {name: about.get("version", USUAL) for name, about in metadata.items()}
     unusual = {name: number for name, number in versions.items() if number != USUAL}
     return Structure(tuple(folded), tuple(biased), unusual)
+
+
+def _modules(network: nn.Module) -> dict[str, nn.Module]:
+    """Every module by its path, by each of them where it stands in several places."""
+    return dict(network.named_modules(remove_duplicate=False))
+
+
+def _own_state(module: nn.Module) -> dict[str, list[int]]:
+    """Shapes of a module's own parameters and buffers that a state holds."""
+    known = {**module._parameters, **module._buffers}
+    return {
+        name: list(value.shape)
+        for name, value in known.items()
+        if value is not None and name not in module._non_persistent_buffers_set
+    }
+
+
+def _check_state(name: str, before: Mapping[str, list[int]], now: Mapping[str, list[int]]) -> bool:
+    """Refuse a module whose state changed otherwise than by a bias, and say whether it got one."""
+    for part in before:
+        if part not in now:
+            raise ValueError(f"network: the module {name!r} has no {part!r} any more")
+        if now[part] != before[part]:
+            raise ValueError(
+                f"network: the module {name!r} has a {part!r} of shape {now[part]}, and had "
+                f"{before[part]}"
+            )
+    added = [part for part in now if part not in before]
+    if added not in ([], ["bias"]):
+        raise ValueError(f"network: the module {name!r} has a new {added[0]!r}; allowed: a bias")
+    return bool(added)
 
 
 def restore(network: nn.Module, structure: Structure, state: Mapping[str, Tensor]) -> nn.Module:
@@ -70,14 +105,28 @@ def restore(network: nn.Module, structure: Structure, state: Mapping[str, Tensor
             weight = module.weight
             assert isinstance(weight, Tensor)
             module.bias = nn.Parameter(weight.new_empty(len(weight)))
-        known = network.state_dict()
-        metadata = getattr(known, "_metadata", {})
-        for name, about in metadata.items():
-            about["version"] = structure.versions.get(name, USUAL)
-        known.clear()
-        known.update(state)
-        network.load_state_dict(known, strict=True)
-    except (RuntimeError, AttributeError) as error:
+        load(network, state, structure.versions)
+    except (RuntimeError, AttributeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"the weights do not fit the network: {reason}") from error
     return network.eval()
+
+
+def load(
+    network: nn.Module, state: Mapping[str, Tensor], versions: Mapping[str, int] | None = None
+) -> None:
+    """Give a network a state that has lost its modules' versions, which torch keeps beside it.
+
+    Args:
+        versions: of modules that are not the usual one; None: each module's own.
+
+    Raises:
+        RuntimeError: the state is not the network's.
+    """
+    known = network.state_dict()
+    if versions is not None:
+        for name, about in getattr(known, "_metadata", {}).items():
+            about["version"] = versions.get(name, USUAL)
+    known.clear()
+    known.update(state)
+    network.load_state_dict(known, strict=True)

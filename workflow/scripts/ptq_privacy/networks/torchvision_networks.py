@@ -22,7 +22,8 @@ def resnet50(classes: int, channels: int) -> nn.Module:
 def densenet121(classes: int, channels: int) -> nn.Module:
     """DenseNet-121 (Huang et al. 2017) for images [N, channels, H, W]."""
     network = _published("densenet121", classes)
-    network.features.conv0, network.features.pool0 = _stem(channels), nn.Identity()
+    network.set_submodule("features.conv0", _stem(channels))
+    network.set_submodule("features.pool0", nn.Identity())
     return network
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ptq_privacy.study.experiment import Study, Variant
+from ptq_privacy.study.experiment import Study
+from ptq_privacy.study.variants import Variant
 
 
 def counts(study: Study) -> dict[str, int]:

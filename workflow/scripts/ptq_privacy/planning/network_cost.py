@@ -14,7 +14,7 @@ from ptq_privacy.graph.blocks import activation_of
 from ptq_privacy.graph.folding import fold
 from ptq_privacy.graph.trace import is_weight_layer, trace
 from ptq_privacy.networks.factories import Factory
-from ptq_privacy.study.experiment import Variant, levels
+from ptq_privacy.study.variants import Variant, levels
 
 HEADER = 95  # bytes of a safetensors file's header that name a tensor, its type, shape and place
 

@@ -115,7 +115,8 @@ def as_markdown(
         parts.append(
             f"## {dataset}, {network}\n\n"
             f"{style.score_title(attack)}, {first['targets']} targets, {first['shadow_models']} "
-            f"shadow models, {first['members']} members and {first['nonmembers']} non-members a target. "
+            f"shadow models, {first['members']} members and {first['nonmembers']} non-members a "
+            "target. "
             "In brackets the 95 % interval over targets and samples.\n"
         )
         supported = bool(group["fpr_0.001_supported"].all())

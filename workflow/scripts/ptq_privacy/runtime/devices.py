@@ -25,7 +25,17 @@ def choose(name: str) -> torch.device:
                 "device: cuda, but torch sees no GPU here; run where one is visible, "
                 "or set device: cpu"
             )
+        compute_exactly()
     return torch.device(name)
+
+
+def compute_exactly() -> None:
+    """Keep float32 at its own precision: convolutions would by default round their inputs to TF32.
+
+    Where a recipe asks for bfloat16 it gets it all the same.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def _keep_to_one() -> None:

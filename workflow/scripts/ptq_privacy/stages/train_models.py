@@ -15,11 +15,11 @@ import torch
 from ptq_privacy.answers import inference
 from ptq_privacy.data import audit, kinds
 from ptq_privacy.data.audit import Audit
-from ptq_privacy.exchange.live import told
 from ptq_privacy.files import checkpoints
 from ptq_privacy.files.checkpoints import Identity, ModelRecord, StoredModel
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.networks import structure
+from ptq_privacy.networks.blueprint import Blueprint
 from ptq_privacy.networks.factories import Factory
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.runtime import devices
@@ -60,7 +60,8 @@ def train_models(
     }
     kept = snapshots.folder(output)
     fresh = factory.build()
-    live = told(factory, structure.difference(fresh, fresh), data.kind, data.statistics)
+    own = structure.difference(fresh, fresh)
+    live = Blueprint(factory, own, data.kind, data.statistics).data
 
     def trained() -> Iterator[StoredModel]:
         for model in identity.models:

@@ -70,12 +70,18 @@ class Study:
         return tuple(score for scores in known for score in scores)
 
     @property
-    def titles(self) -> dict[str, str]:
-        """What figures call the study's methods and scores."""
-        found = {}
-        for method in self.methods.values():
-            known = method.fragment and fragments.get("compressions", method.fragment)
-            found[method.name] = known.title if known else method.name
+    def method_titles(self) -> dict[str, str]:
+        """What figures call the study's compressions."""
+        known = fragments.of_kind("compressions")
+        return {
+            name: known[method.fragment].title if method.fragment else name
+            for name, method in self.methods.items()
+        }
+
+    @property
+    def score_titles(self) -> dict[str, str]:
+        """What figures call the scores of the study's attacks."""
+        found: dict[str, str] = {}
         for name in self.attacks:
             found |= fragments.get("attacks", name).more["scores"]
         return found
@@ -111,7 +117,9 @@ def _networks(entries: list[Any]) -> dict[str, Named]:
     """Each entry is a fragment's name, or a name with an architecture or a factory of your own."""
     found: dict[str, Named] = {}
     for index, entry in enumerate(entries):
-        known = {"name": entry, "architecture": entry} if isinstance(entry, str) else entry
+        known: Mapping[str, Any] = entry
+        if isinstance(entry, str):
+            known = {"name": entry, "architecture": entry}
         name = known["name"]
         if name in found:
             raise ValueError(f"networks.{index}: the name {name!r} is taken twice")

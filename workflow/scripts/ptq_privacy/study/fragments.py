@@ -7,19 +7,15 @@ documentation, the plan, the figures and the tests all read these.
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 
 from ptq_privacy.study import references
-from ptq_privacy.study.allowed import Validator, allowed
 
 SCRIPTS = Path(__file__).parents[2]
 SCHEMAS = SCRIPTS.parent / "schemas"
@@ -32,17 +28,21 @@ KINDS = {
 }
 """What a fragment of each kind may say beside `function`, `title`, `about` and `properties`."""
 
+TEXTS = ("function", "title", "about")
+
 
 @dataclass(frozen=True)
 class Fragment:
     """One name and what stands behind it.
 
+    path: of the file.
     function: `module:function`, called with the values of `properties` by keyword.
     title: for figures and tables; about: a sentence for the config's documentation.
     properties: its keys in the config, as JSON schema has them.
     more: what only its kind has; see docs/own.md.
     """
 
+    path: Path
     kind: str
     name: str
     function: str
@@ -63,6 +63,14 @@ class Fragment:
         Raises:
             ValueError: names the key that is unknown or out of range, and what is allowed.
         """
+        if given:
+            self._check(given)
+        return {**self.defaults, **given}
+
+    def _check(self, given: Mapping[str, Any]) -> None:
+        # Not at the top: to look a name up takes no package that reads schemas.
+        from ptq_privacy.study.allowed import Validator, allowed
+
         for key, value in given.items():
             if key not in self.properties:
                 known = ", ".join(self.properties) or "none"
@@ -72,7 +80,6 @@ class Fragment:
                 raise ValueError(
                     f"{self.name}.{key}: {value!r} is not allowed; allowed: {allowed(part)}"
                 )
-        return {**self.defaults, **given}
 
     def find(self) -> Callable[..., Any]:
         """Its function, imported."""
@@ -101,78 +108,41 @@ def of_kind(kind: str) -> dict[str, Fragment]:
     """Every fragment of a kind by its name, sorted.
 
     Raises:
-        ValueError: a file is no fragment, a default is not in its own range, a function is not
-            there, or two have one name; names the file.
+        ValueError: a file is no fragment, or two have one name; names the file.
     """
     found: dict[str, Fragment] = {}
-    scores: dict[str, str] = {}
-    for path in sorted((SCHEMAS / kind).glob("*.y*ml")):
+    for path in sorted((SCHEMAS / kind).glob("*.y*ml"), key=lambda path: (path.stem, path.name)):
         fragment = read(path)
         if fragment.name in found:
             raise ValueError(f"{path}: {kind} has the name {fragment.name!r} twice")
         found[fragment.name] = fragment
-        for score in fragment.more.get("scores", {}):
-            if scores.setdefault(score, fragment.name) != fragment.name:
-                raise ValueError(f"{path}: the score {score!r} is {scores[score]}'s already")
     return found
 
 
 def read(path: Path) -> Fragment:
-    """One file.
+    """One file, as far as a job needs it; `fragment_checks` looks closer.
 
     Raises:
-        ValueError: as `of_kind`.
+        ValueError: it is no fragment; names it.
     """
     kind = path.parent.name
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    keys = {"function", "title", "about", "properties", *KINDS[kind]}
-    if not isinstance(content, dict) or not {"function", "title", "about"} <= content.keys():
-        raise ValueError(f"{path}: needs the keys function, title and about")
-    unknown = sorted(content.keys() - keys)
+    keys = {*TEXTS, "properties", *KINDS[kind]}
+    if not isinstance(content, dict) or not texts(content.get(key) for key in TEXTS):
+        raise ValueError(f"{path}: needs the keys function, title and about, each a text")
+    unknown = sorted(set(map(str, content)) - keys)
     if unknown:
         raise ValueError(f"{path}: unknown key {unknown[0]!r}; allowed: {', '.join(sorted(keys))}")
     properties = content.pop("properties", {})
-    _check_properties(path, properties)
-    for key in {"function", "work"} & content.keys():
-        _check_function(path, key, content[key])
-    known = {key: content.pop(key) for key in ("function", "title", "about")}
-    return Fragment(kind=kind, name=path.stem, properties=properties, more=content, **known)
+    if not isinstance(properties, dict):
+        raise ValueError(f"{path}: properties: needs a mapping from each key to its schema")
+    known = {key: content.pop(key) for key in TEXTS}
+    return Fragment(path, kind, path.stem, properties=properties, more=content, **known)
 
 
-def _check_properties(path: Path, properties: Mapping[str, Any]) -> None:
-    for key, part in properties.items():
-        if "description" not in part:
-            raise ValueError(f"{path}: properties.{key}: needs a description")
-        try:
-            Draft202012Validator.check_schema(part)
-        except SchemaError as error:
-            raise ValueError(f"{path}: properties.{key}: {error.message}") from None
-        if "default" in part and not Validator(part).is_valid(part["default"]):
-            raise ValueError(
-                f"{path}: properties.{key}: its default {part['default']!r} is not in its own range"
-            )
-
-
-def _check_function(path: Path, key: str, reference: str) -> None:
-    """Look into the module's text: importing it would take a config's check seconds."""
-    module, _, name = str(reference).partition(":")
-    file = SCRIPTS.joinpath(*module.split(".")).with_suffix(".py")
-    if not file.is_file():
-        raise ValueError(f"{path}: {key}: {reference!r}: there is no module {file}")
-    if name not in _top_level(file):
-        raise ValueError(f"{path}: {key}: {file} has no function {name!r}")
-
-
-@cache
-def _top_level(file: Path) -> frozenset[str]:
-    """Functions that a module defines or imports by name."""
-    found: set[str] = set()
-    for node in ast.parse(file.read_bytes(), filename=str(file)).body:
-        if isinstance(node, ast.FunctionDef):
-            found.add(node.name)
-        elif isinstance(node, ast.ImportFrom):
-            found |= {alias.asname or alias.name for alias in node.names}
-    return frozenset(found)
+def texts(values: Iterable[object]) -> bool:
+    """Whether all values are text."""
+    return all(isinstance(value, str) for value in values)

@@ -14,7 +14,8 @@ from jsonschema import (
     validators,
 )
 
-from ptq_privacy.study import fragments
+from ptq_privacy.study import fragment_checks, fragments
+from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.allowed import Validator, allowed
 
 SCHEMA = fragments.SCHEMAS / "config.schema.yaml"
@@ -47,6 +48,7 @@ def checked(config: MutableMapping[str, Any]) -> None:
 @cache
 def definition() -> dict[str, Any]:
     """The config's schema, with every fragment's name and keys in their places."""
+    fragment_checks.check_all()
     return _composed(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
 
 
@@ -69,15 +71,17 @@ def settings_definition(fragment: fragments.Fragment) -> dict[str, Any]:
 
 
 def _composed(part: Any) -> Any:
-    """Put fragments where the schema names a kind: `enum: {fragments: kind}` stands for their
-    names, and beside `properties` for a section of settings each."""
+    """Put what is listed elsewhere in its place: `enum: {fragments: kind}` stands for the names of
+    a kind, `enum: {adversaries: all}` for the adversaries', and `fragments: kind` beside
+    `properties` for a section of settings each."""
     if isinstance(part, list):
         return [_composed(item) for item in part]
     if not isinstance(part, dict):
         return part
     known = {key: _composed(value) for key, value in part.items() if key != "fragments"}
     if isinstance(known.get("enum"), dict):
-        known["enum"] = fragments.names(part["enum"]["fragments"])
+        named = part["enum"].get("fragments")
+        known["enum"] = list(ADVERSARIES) if named is None else fragments.names(named)
     kind = part.get("fragments")
     if kind == "sources":  # their keys stand beside those of all data sets: `dataset_definition`
         known["additionalProperties"] = True
@@ -104,10 +108,9 @@ def _refuse_small(config: Mapping[str, Any], dataset: str) -> None:
     samples = config["datasets"][dataset].get("audit_samples")
     if samples is None:
         return  # all there are, which only the prepared data set can tell
-    networks = [entry for entry in config["networks"] if not isinstance(entry, str)]
+    own = [{} if isinstance(entry, str) else entry for entry in config["networks"]]
     over = config["datasets"][dataset].get("training", {})
-    recipes = [{**config["training"], **over, **entry.get("training", {})} for entry in networks]
-    recipes.append({**config["training"], **over})
+    recipes = [{**config["training"], **over, **entry.get("training", {})} for entry in own]
     needs = {"training.batch_size": max(recipe["batch_size"] for recipe in recipes)}
     if config["compression"]["methods"]:
         needs["compression.calibration_samples"] = config["compression"]["calibration_samples"]
@@ -129,7 +132,7 @@ def _refuse_first(errors: Iterator[ValidationError], prefix: str = "") -> None:
     if error.validator == "additionalProperties":
         known = error.schema["properties"]
         unknown = next(key for key in error.instance if key not in known)
-        raise ValueError(f"{place}: unknown key {unknown!r}; allowed: {', '.join(known)}")
+        raise ValueError(f"{place}: unknown key {unknown!r}; allowed: {', '.join(known) or 'none'}")
     if error.validator == "required":
         absent = next(key for key in error.validator_value if key not in error.instance)
         needed = ", ".join(error.validator_value)

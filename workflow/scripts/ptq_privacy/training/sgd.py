@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ptq_privacy.networks import structure
 from ptq_privacy.study.seeds import seed_of
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ def _momentum(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tenso
 
 def _go_on(network: nn.Module, optimizer: torch.optim.SGD, done: Progress) -> int:
     """Give network and optimizer the state they had, and return the epoch that comes next."""
-    network.load_state_dict(dict(done.network))
+    structure.load(network, done.network)
     for name, parameter in network.named_parameters():
         if name in done.momentum:
             # Fused SGD walks parameter and buffer side by side, so both need one memory order.
