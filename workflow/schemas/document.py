@@ -63,6 +63,8 @@ def document() -> str:
     parts = [OPENING, f"## The study\n\n{_table(_children('', top))}\n"]
     for key, part in sections.items():
         about = part["description"]
+        if part["type"] == "array":
+            about += f" A {allowed({k: v for k, v in part.items() if k != 'items'})}."
         if "propertyNames" in part:
             about += f" A name is {allowed(part['propertyNames'], _literal)}."
         if key in FRAGMENTS:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ptq_privacy.answers import logits
-from ptq_privacy.answers.blocks import CompactBlock, LogitBlock
+from ptq_privacy.answers.answer_blocks import CompactBlock, LogitBlock
 
 SAMPLES, CLASSES = 7, 4
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ptq_privacy.answers import logits as logit_files
 from ptq_privacy.answers import recorded
-from ptq_privacy.answers.blocks import LogitBlock
+from ptq_privacy.answers.answer_blocks import LogitBlock
 from ptq_privacy.answers.phi import compacted, phi
 
 

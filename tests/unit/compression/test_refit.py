@@ -120,6 +120,25 @@ def test_dead_inputs_and_zero_channels():
         assert torch.isfinite(grid.dequantize(codes, found)).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_constant_inputs_have_no_moments_about_their_mean(dtype):
+    """Rounding once made a second moment of them that no method can invert."""
+    weight, x, y = samples(16, 4, seed=8, count=5000)
+    varying, *_ = refit.centred(*moments(x, y), x.mean(0), y.mean(0))
+    x[:, :3] = torch.tensor([0.37, 5.1, -80.3])
+    x, y = x.to(dtype), y.to(dtype)
+    second, cross = refit.centred(*moments(x, y), x.mean(0), y.mean(0))
+    assert (second[:3] == 0).all()
+    assert (second[:, :3] == 0).all()
+    assert (cross[:, :3] == 0).all()
+    torch.testing.assert_close(second[3:, 3:], varying[3:, 3:].to(dtype), rtol=1e-3, atol=1e-3)
+    every = x[:1].expand(5000, -1).contiguous()
+    second, cross = refit.centred(*moments(every, y), every.mean(0), y.mean(0))
+    assert (second == 0).all()
+    codes, found = refit.quantize_rows(weight, second, cross, grid.search(weight, 3))
+    assert torch.isfinite(grid.dequantize(codes, found)).all()
+
+
 def test_the_same_call_gives_the_same_bits():
     weight, x, y = samples(30, 6, seed=6)
     second, cross = moments(x, y)

@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 from ptq_privacy.data import dataset as datasets
 from ptq_privacy.data.dataset import Dataset
+from ptq_privacy.files import tensors
 
 
 def example(**changes):
@@ -46,11 +47,21 @@ def test_metadata_says_what_the_file_is(tmp_path):
     datasets.write(tmp_path / "d.safetensors", example())
     with safe_open(tmp_path / "d.safetensors", framework="numpy") as file:
         metadata = file.metadata()
-    assert set(metadata) == {"name", "kind", "classes", "statistics", "source", "sha256"}
+    known = {"name", "kind", "classes", "statistics", "source", "sha256", "statistics_sha256"}
+    assert set(metadata) == known
     assert json.loads(metadata["classes"]) == ["cat", "dog", "Käfer"]
     assert metadata["kind"] == "images"
     statistics = json.loads(metadata["statistics"])
     assert {name: tuple(values) for name, values in statistics.items()} == example().statistics
+
+
+def test_changed_statistics_are_refused(tmp_path):
+    datasets.write(tmp_path / "d.safetensors", example())
+    arrays, metadata = tensors.read(tmp_path / "d.safetensors")
+    changed = metadata["statistics"].replace("0.", "1.")
+    tensors.write(tmp_path / "d.safetensors", arrays, {**metadata, "statistics": changed})
+    with pytest.raises(ValueError, match=r"d.safetensors: content does not match its SHA-256"):
+        datasets.read(tmp_path / "d.safetensors")
 
 
 def test_equal_sets_are_equal_files(tmp_path):

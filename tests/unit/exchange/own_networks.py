@@ -1,4 +1,4 @@
-"""Factories of one's own, as a config would name them, for tests."""
+"""Networks of one's own, and a compression, as a config would name them, for tests."""
 
 import torch
 import torch.nn.functional as F
@@ -60,3 +60,12 @@ def mnasnet(classes: int, channels: int) -> nn.Module:
     network = models.mnasnet0_5(num_classes=classes)
     network.layers[0] = nn.Conv2d(channels, 16, 3, padding=1, stride=2, bias=False)
     return network
+
+
+def halved(network, inputs, bits, head_bits, seed, share):
+    """A compression: the smallest weights of each layer are zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            size = module.weight.abs()
+            module.weight[size < size.flatten().quantile(share)] = 0
+    return network, bits

@@ -108,9 +108,10 @@ def test_samples_are_what_moments_average(name: str) -> None:
     torch.testing.assert_close(y.mT @ x / x.shape[1], moments.cross, atol=1e-5, rtol=1e-5)
 
 
-def test_moments_of_a_linear_layer_on_sequences() -> None:
+@pytest.mark.parametrize("shape", [(200,), (40, 5), (10, 4, 5)])
+def test_moments_of_a_linear_layer_on_rows_and_sequences(shape) -> None:
     network = nn.Sequential(nn.Linear(6, 3)).requires_grad_(False)
-    x = images(10, 4, 5, 6)
+    x = images(*shape, 6)
     (moments,) = Walk(network, None, x).each_layer()
     rows = x.reshape(-1, 6)
     torch.testing.assert_close(moments.second[0], rows.T @ rows / 200)

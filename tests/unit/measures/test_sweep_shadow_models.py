@@ -8,7 +8,7 @@ import pytest
 
 from ptq_privacy import attacks
 from ptq_privacy.answers import logits
-from ptq_privacy.answers.blocks import LogitBlock
+from ptq_privacy.answers.answer_blocks import LogitBlock
 from ptq_privacy.attacks import metrics
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.data import membership

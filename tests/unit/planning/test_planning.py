@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ptq_privacy.answers import logits
-from ptq_privacy.answers.blocks import LogitBlock
+from ptq_privacy.answers.answer_blocks import LogitBlock
 from ptq_privacy.answers.phi import compacted
 from ptq_privacy.compression import compress, packing
 from ptq_privacy.compression.work import Layer, NetworkCost, Work

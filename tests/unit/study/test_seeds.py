@@ -95,10 +95,7 @@ SEEDING = re.compile(r"(default_rng|SeedSequence|manual_seed|torch\.Generator)\(
 UNNAMED = re.compile(
     r"RandomState|np\.random\.(?!Generator|default_rng)|^import random|random\.seed", re.MULTILINE
 )
-DERIVED = {
-    "graph/walk.py": "an argument of `Walk`, which every method passes on",
-    "compression/distillation.py": "an argument of `distil`, which a method passes on",
-}
+DERIVED = {"graph/walk.py": "an argument of `Walk`, which every method passes on"}
 """Where a seed comes as an argument named `seed`, which `compress_models` takes from `seed_of`."""
 UNUSED = {"compression/layerwise.py": "of one sample, whose order needs no draw"}
 """Where a generator is needed that nothing is drawn from."""

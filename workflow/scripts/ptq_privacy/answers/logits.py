@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ptq_privacy.answers.blocks import Block, CompactBlock, LogitBlock
+from ptq_privacy.answers.answer_blocks import Block, CompactBlock, LogitBlock
 from ptq_privacy.files.atomic import replacing
 
 

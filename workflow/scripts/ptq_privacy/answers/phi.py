@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ptq_privacy.answers.blocks import CompactBlock, LogitBlock
+from ptq_privacy.answers.answer_blocks import CompactBlock, LogitBlock
 
 SAMPLES_AT_ONCE = 8192  # of a block: float64 copies of all its logits would take a gigabyte
 

@@ -19,6 +19,7 @@ from ptq_privacy.compression.grid import QuantizedWeight
 from ptq_privacy.compression.rounding import Adam
 from ptq_privacy.graph.layers import set_weight
 from ptq_privacy.graph.walk import CHUNK
+from ptq_privacy.study.seeds import seed_of
 
 
 @torch.enable_grad()
@@ -57,7 +58,7 @@ def distil(
     biases = {n: own[f"{n}.bias"].detach().clone() for n in layers if f"{n}.bias" in own}
     learned = [p.requires_grad_() for p in (*gains.values(), *biases.values())]
     adams = [Adam.of(parameter) for parameter in learned]
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_of("distillation", seed))
     for iteration in range(iterations):
         way = math.pi * iteration / iterations
         rate = learning_rate * (1 + math.cos(way)) / 2

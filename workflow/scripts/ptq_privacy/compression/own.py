@@ -1,10 +1,11 @@
 """Your own compression, by import path: any function from a trained network to one like it.
 
 It is called as `function(network, inputs, bits, head_bits, seed)` and with your settings. `network`
-is a copy of the trained model, in eval mode and yours to change; `inputs` are calibration samples
-as it takes them, float32 on its device; `bits` and `head_bits` (None where the head is not set
-apart) are the variant's. It returns a network of the same parameter names and shapes, and its bits
-a weight. Weights may be subclasses of tensors, as torchao's are: they are stored dequantized.
+is a copy of the trained model in eval mode, yours to change, whose parameters ask for no gradients;
+`inputs` are calibration samples as it takes them, float32 on its device; `bits` and `head_bits`
+(None where the head is not set apart) are the variant's. It returns a network of the same parameter
+names and shapes, and its bits a weight. Weights may be subclasses of tensors, as torchao's are: they
+are stored dequantized.
 """
 
 from __future__ import annotations
@@ -41,42 +42,45 @@ def compress(
             network; names it.
     """
     check_calibration(calibration)
+    device = next((parameter.device for parameter in model.parameters()), calibration.device)
+    inputs = calibration.to(device, torch.float32)
     key = f"compression.methods: {variant.method}"
     function = references.find(reference, key)
     place = f"{key}: {reference}"
     try:
-        with torch.no_grad():
+        with torch.enable_grad():
             result = function(
                 evaluation_copy(model),
-                calibration,
+                inputs,
                 variant.bits,
                 variant.head_bits,
                 seed,
                 **settings,
             )
     except Exception as error:  # whatever the user's code does
-        raise ValueError(f"{place} failed: {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{place} failed: {type(error).__name__}: {reason}") from error
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module)):
         raise ValueError(
             f"{place} returns a {type(result).__name__}; allowed: a torch.nn.Module and its bits a "
             "weight"
         )
     network, bits = result
-    if not isinstance(bits, int | float) or not (math.isfinite(bits) and 0 < bits <= 64):
+    number = isinstance(bits, int | float) and not isinstance(bits, bool)
+    if not (number and math.isfinite(bits) and 0 < bits <= 64):
         raise ValueError(f"{place} says {bits!r} bits a weight; allowed: a number above 0, to 64")
     plain = evaluation_copy(model)
     structure.load(plain, _like(plain, network, place))
     weights = [p for p in plain.parameters() if p.ndim > 1]
     zeros = sum(int((weight == 0).sum()) for weight in weights)
     total = sum(weight.numel() for weight in weights)
-    return plain, Stored({}, float(bits), zeros / total)
+    return plain, Stored({}, float(bits), zeros / max(1, total))
 
 
 def _like(plain: nn.Module, network: nn.Module, place: str) -> dict[str, Tensor]:
     """A network's state as plain float32 tensors, if it is that of a network like `plain`."""
     expected = plain.state_dict()
-    found = {name: value.detach() for name, value in network.named_parameters()}
-    found |= {name: value.detach() for name, value in network.named_buffers()}
+    found = network.state_dict()
     absent = [*sorted(expected.keys() - found.keys()), *sorted(found.keys() - expected.keys())]
     if absent:
         raise ValueError(

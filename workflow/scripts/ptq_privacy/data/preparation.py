@@ -48,7 +48,7 @@ def prepare(settings: Mapping[str, Any], downloads: str | Path = "downloads") ->
             f"data set {name!r}: source {source} takes no {', '.join(unknown)}; allowed: "
             f"{', '.join(sorted(COMMON | fragment.properties.keys()))}"
         )
-    loaded = fragment.find()(settings, Path(downloads))
+    loaded = fragment.find()({**fragment.defaults, **settings}, Path(downloads))
     limited = _limit(loaded, settings.get("audit_samples"), settings.get("seed", 0))
     dataset.check(limited)
     return limited

@@ -15,6 +15,19 @@ from ptq_privacy.networks.blueprint import Blueprint
 from ptq_privacy.networks.normalised import Normalised
 
 
+def blueprint_of(path: str | Path) -> Blueprint:
+    """How the networks of a shard are made.
+
+    Raises:
+        ValueError: the file is damaged or does not say so; names it.
+    """
+    made = checkpoints.read_metadata(path).get("live", {})
+    try:
+        return Blueprint.read(made)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 def live(path: str | Path, model: int) -> Normalised:
     """A stored model as a network in eval mode, on the CPU, its normalisation inside.
 
@@ -34,4 +47,5 @@ def live(path: str | Path, model: int) -> Normalised:
     try:
         return Blueprint.read(made).build(packing.decode(tensors))
     except ValueError as error:
-        raise ValueError(f"{path}: model {model}: {error}") from error
+        reason = " ".join(str(error).split())  # your own module's may be of many lines
+        raise ValueError(f"{path}: model {model}: {reason}") from error

@@ -180,4 +180,4 @@ def read(path: str | Path, model: int) -> tuple[dict[str, Tensor], dict[str, Any
         raise ValueError(
             f"{path}: the weights of model {model} do not match their SHA-256; remove it"
         )
-    return own, metadata["live"]
+    return own, metadata.get("live", {})

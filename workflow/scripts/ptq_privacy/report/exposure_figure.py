@@ -32,8 +32,12 @@ def plot(summaries: Mapping[str, pd.DataFrame], title: str, paths: Sequence[str 
     correlation of exposures with those at full precision.
 
     Args:
-        summaries: what the stage `expose` summed up, by adversary.
+        summaries: what the stage `measure_exposure` summed up, by adversary.
     """
+    some = next(iter(summaries.values()))
+    if not (some["statistic"] == "kept").any():
+        _nothing(title, str(some["note"].iloc[0]), paths)
+        return
     figure, axes = plt.subplots(
         len(summaries),
         3,
@@ -43,7 +47,6 @@ def plot(summaries: Mapping[str, pd.DataFrame], title: str, paths: Sequence[str 
         width_ratios=(1.7, 1, 0.8),
         layout="constrained",
     )
-    some = next(iter(summaries.values()))
     variants = [Variant.recorded(text) for text in some["variant"].unique()]
     compressed = [variant for variant in variants if variant.compressed]
     with style.saved(figure, paths):
@@ -60,6 +63,14 @@ def plot(summaries: Mapping[str, pd.DataFrame], title: str, paths: Sequence[str 
         axes[-1, 2].set_xlabel("rank correlation with full precision")
         figure.suptitle(f"{title}: whose exposure does quantization take away?", x=0.01, ha="left")
         style.legend_beside(figure, _legend(lowest(compressed)))
+
+
+def _nothing(title: str, why: str, paths: Sequence[str | Path]) -> None:
+    """A figure that says why there is nothing to draw."""
+    figure, axis = plt.subplots(figsize=(8, 1.2), layout="constrained")
+    with style.saved(figure, paths):
+        axis.axis("off")
+        axis.text(0, 0.5, f"{title}: who stays exposed cannot be told; it {why}.", va="center")
 
 
 def lowest(variants: Sequence[Variant]) -> list[Variant]:

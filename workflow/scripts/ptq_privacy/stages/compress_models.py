@@ -15,12 +15,11 @@ from ptq_privacy.answers import inference
 from ptq_privacy.compression import compress, own, packing
 from ptq_privacy.data import audit
 from ptq_privacy.data.calibration_set import calibration_set
-from ptq_privacy.exchange.live import live
+from ptq_privacy.exchange.live import blueprint_of, live
 from ptq_privacy.files import checkpoints
 from ptq_privacy.files.checkpoints import Identity, ModelRecord, StoredModel
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.networks import structure
-from ptq_privacy.networks.blueprint import Blueprint
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.runtime import devices
 from ptq_privacy.study.seeds import seed_of
@@ -55,7 +54,7 @@ def compress_models(
     data = audit.load(dataset, membership, identity.models, chosen)
     variant = Variant.recorded(identity.variant)
     checkpoints.identify(trained, replace(identity, variant="full", draw=0))
-    blueprint = Blueprint.read(checkpoints.read_metadata(trained)["live"])
+    blueprint = blueprint_of(trained)
 
     def compressed() -> Iterator[StoredModel]:
         for model in identity.models:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ptq_privacy.answers import inference, logits, phi
-from ptq_privacy.answers.blocks import LogitBlock
+from ptq_privacy.answers.answer_blocks import LogitBlock
 from ptq_privacy.data import audit, kinds
 from ptq_privacy.exchange.live import live
 from ptq_privacy.files import checkpoints

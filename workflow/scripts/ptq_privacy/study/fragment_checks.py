@@ -7,6 +7,7 @@ file, whether or not the config asks for it.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,14 @@ from jsonschema.exceptions import SchemaError
 from ptq_privacy.study import fragments
 from ptq_privacy.study.allowed import Validator
 from ptq_privacy.study.fragments import Fragment
+
+NAMES = {
+    "compressions": "[a-z][a-z0-9_]*",
+    "attacks": "[a-z][a-z0-9_]*",
+    "networks": "[a-z0-9][a-z0-9-]*",
+    "sources": "[a-z0-9][a-z0-9-]*",
+}
+"""A variant's name joins a compression's to its bits by hyphens."""
 
 
 def check_all() -> None:
@@ -44,6 +53,10 @@ def check(fragment: Fragment) -> None:
     Raises:
         ValueError: as `check_all`.
     """
+    if not re.fullmatch(NAMES[fragment.kind], fragment.name):
+        raise ValueError(
+            f"{fragment.path}: the name {fragment.name!r}; allowed: {NAMES[fragment.kind]}"
+        )
     _check_properties(fragment.path, fragment.properties)
     _check_function(fragment.path, "function", fragment.function)
     if "work" in fragment.more:

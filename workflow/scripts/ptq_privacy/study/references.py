@@ -39,9 +39,10 @@ def find(reference: str, key: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever the module does when it is imported
+        reason = " ".join(str(error).split())
         raise ValueError(
             f"{key}: module {module_name!r} of {reference!r} cannot be imported"
-            f"{f' from {here}' if own else ''}: {type(error).__name__}: {error}"
+            f"{f' from {here}' if own else ''}: {type(error).__name__}: {reason}"
         ) from error
     if own and not Path(module.__file__ or "").is_relative_to(here):
         raise ValueError(
@@ -50,5 +51,5 @@ def find(reference: str, key: str) -> Callable[..., Any]:
         )
     function = getattr(module, name, None)
     if not callable(function):
-        raise ValueError(f"{key}: {module.__file__} has no function {name!r}")
+        raise ValueError(f"{key}: {reference!r}: {module.__file__} has no function {name!r}")
     return function

@@ -16,6 +16,9 @@ from ptq_privacy.study.streams import STREAMS
 def seed_of(stream: str, seed: int, *numbers: int) -> int:
     """The seed of one stream, 0 to 2^63 - 1, for a generator of torch's or numpy's.
 
+    Torch's on the CPU keeps the low 32 bits of it, so there two of n streams fall together with a
+    probability of n^2 / 2^33; numpy's keep all.
+
     Args:
         stream: a name in `STREAMS`.
         seed: of the study.

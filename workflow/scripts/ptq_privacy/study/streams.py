@@ -11,6 +11,7 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "epoch network": ("model", "epoch"),
     "calibration set": ("model", "draw"),
     "compression": ("model", "draw"),
+    "distillation": (),
     "balanced sides": ("target",),
     "shadow sweep": ("pair", "draw"),
     "resampled samples": (),
@@ -20,4 +21,4 @@ STREAMS: dict[str, tuple[str, ...]] = {
 }
 """What is drawn, and the numbers that one of its streams is for. "epoch network" is what a network
 itself draws, such as dropout; "balanced sides" which values are left out where a sample has more on
-one side."""
+one side; "distillation" takes a compression's own seed for the study's."""
