@@ -21,9 +21,13 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
-from ptq_privacy.attacks import lira
+from ptq_privacy.attacks import lira, score, sides
+from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.files.scores import Scores
 from ptq_privacy.measures import leakage
+
+ATTACKS: dict[str, dict[str, object]] = {"lira": {}, "global_threshold": {}}
+SCORES = (*lira.SCORES, "global_threshold")
 
 
 def main() -> None:
@@ -46,18 +50,18 @@ def main() -> None:
 def compare(options: argparse.Namespace) -> None:
     models, plain_targets = options.models, range(options.plain_targets)
     phi, member = synthetic(models, options.samples, options.queries)
-    pairs = np.arange(models // 2)
+    evidence = Evidence.of(phi, phi, member, range(models))
     work: dict[str, tuple[int, Callable[[], object]]] = {
         "statistics, plain loop": (
             len(plain_targets),
             lambda: [plain_statistics(phi, member, target) for target in plain_targets],
         ),
-        "statistics, all at once": (models, lambda: deque(lira._fits(phi, member, pairs), 0)),
+        "statistics, all at once": (models, lambda: deque(sides.fits(evidence), 0)),
         "scores, plain loop": (
             len(plain_targets),
             lambda: plain_scores(phi, member, plain_targets),
         ),
-        "scores, all at once": (models, lambda: lira.scores(phi, phi, member, range(models))),
+        "scores, all at once": (models, lambda: all_at_once(phi, member)),
     }
     best = dict.fromkeys(work, np.inf)
     for _ in range(options.repeats):  # in turn, so that all meet the same machine
@@ -70,17 +74,22 @@ def compare(options: argparse.Namespace) -> None:
             f"  {stage:11}plain loop {1e3 * plain:7.1f} ms a target; all at once "
             f"{1e3 * fast:5.1f} ms, {models * fast:.2f} s in all; ratio {plain / fast:.0f}"
         )
-    found = lira.scores(phi, phi, member, range(models))
+    found = all_at_once(phi, member)
     expected = plain_scores(phi, member, plain_targets)
     worst = max(np.abs(found[a][: len(v)] - v).max() / np.abs(v).max() for a, v in expected.items())
     print(f"  largest difference {worst:.1e} of the largest score")
+
+
+def all_at_once(phi: np.ndarray, member: np.ndarray) -> dict[str, np.ndarray]:
+    """The scores of every model as a target."""
+    return score(ATTACKS, Evidence.of(phi, phi, member, range(len(phi))))
 
 
 def bootstrap(options: argparse.Namespace) -> None:
     targets, samples = options.bootstrap_targets, options.bootstrap_samples
     generator = np.random.default_rng(0)
     member = generator.random((targets, samples)) < 0.5
-    attacks = {a: generator.normal(size=member.shape) + member for a in lira.ATTACKS}
+    attacks = {a: generator.normal(size=member.shape) + member for a in SCORES}
     scores = Scores(tuple(range(targets)), np.zeros(samples, np.int16), member, attacks)
     leakage.measure(scores, seed=0, replicates=1)
     seconds = timed(lambda: leakage.measure(scores, seed=0, replicates=options.replicates))
@@ -123,9 +132,9 @@ def plain_statistics(phi: np.ndarray, member: np.ndarray, target: int) -> list[n
 
 
 def plain_scores(phi: np.ndarray, member: np.ndarray, targets: range) -> dict[str, np.ndarray]:
-    """The same columns as `lira.scores`, one target at a time."""
+    """The same columns as `all_at_once`, one target at a time."""
     density, survival = stats.norm.logpdf, stats.norm.logsf
-    found = {attack: np.empty((len(targets), phi.shape[1])) for attack in lira.ATTACKS}
+    found = {attack: np.empty((len(targets), phi.shape[1])) for attack in SCORES}
     for row, target in enumerate(targets):
         values_in, values_out, mu_in, mu_out, sd_in, sd_out = plain_statistics(phi, member, target)
         x = phi[target]

@@ -135,11 +135,11 @@ def agreement(size: Size, device: torch.device, limit: float) -> None:
         difference = abs(answers[torch.device("cpu")] - answers[device]).max()
         verdict = "agree" if difference <= 1e-3 else "DIFFER"
         print(f"agreement  {name:10} phi of {2 * len(shown)} answers: {verdict}, {difference:.1e}")
-    network = build("resnet6", 8)
+    small = build("resnet6", 8)
     inputs = torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(3))
     codes = []
     for place in (torch.device("cpu"), device):
-        _, stored = compress(network.to(place), inputs.to(place), Variant("obc", 1.58), seed=0)
+        _, stored = compress(small.to(place), inputs.to(place), Variant("obc", 1.58), seed=0)
         codes.append({name: weight.codes.cpu() for name, weight in stored.weights.items()})
     same = sum(int((codes[0][name] == codes[1][name]).sum()) for name in codes[0])
     total = sum(weight.numel() for weight in codes[0].values())

@@ -28,13 +28,12 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
-from ptq_privacy.compression.settings import AdaRound, Brecq, Settings
-from ptq_privacy.networks.architectures import build
-
-from ptq_privacy.compression import adaround, grid, obc, quantize, refit
+from ptq_privacy.compression import adaround, compress, grid, obc, refit
 from ptq_privacy.compression.grid import Grid
 from ptq_privacy.graph.folding import reestimate
-from ptq_privacy.study.experiment import METHODS, Variant
+from ptq_privacy.networks import factories
+from ptq_privacy.study import fragments
+from ptq_privacy.study.variants import Variant
 
 SIZES = (27, 144, 288, 576)
 NETWORKS = ("resnet8",)
@@ -51,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="d of each layer")
     parser.add_argument("--rows", type=int, default=64, help="output channels of each")
-    parser.add_argument("--networks", nargs="*", default=NETWORKS, help="by architecture")
+    parser.add_argument("--networks", nargs="*", default=NETWORKS, help="by name")
     parser.add_argument("--images", type=int, default=128, help="of a network's calibration")
     parser.add_argument("--levels", type=int, default=3)
     parser.add_argument("--plain-limit", type=int, default=576, help="largest d of plain OBC")
@@ -136,12 +135,14 @@ def network(name: str, count: int) -> None:
     """One line a method. Errors are of the logits, in percent of their squared deviation."""
     torch.manual_seed(0)
     images = torch.nn.functional.interpolate(torch.randn(count, 3, 8, 8), scale_factor=4)
-    model = reestimate(build(name, 10, 3).requires_grad_(False), images)
+    fragment = fragments.get("networks", name)
+    fresh = factories.build(fragment.function, 10, images.shape[1:], fragment.defaults)
+    model = reestimate(fresh.requires_grad_(False), images)
     logits = model(images)
     print(f"\n{name}, 1.58 bits, {count} images of 32 x 32: seconds, error%, published solver")
-    for method in METHODS:
+    for method in fragments.names("compressions"):
         variant = Variant(method, 1.58)
-        spent, (result, _) = fastest(partial(quantize, model, images, variant, 0), 1)
+        spent, (result, _) = fastest(partial(compress, model, images, variant, 0), 1)
         gap = (result(images) - logits).square().sum() / (logits - logits.mean(0)).square().sum()
         published = ""
         if method in ("adaround", "brecq"):
@@ -154,11 +155,8 @@ def published_seconds(model: torch.nn.Module, images: Tensor, variant: Variant) 
     few, more = 10, 30
     times = []
     for iterations in (few, more):
-        settings = Settings(
-            adaround=AdaRound("reference", iterations),
-            brecq=Brecq("reference", iterations, batch=32),
-        )
-        run = fastest(partial(quantize, model, images, variant, 0, settings), 1)
+        settings = {"solver": "reference", "iterations": iterations, "batch": 32}
+        run = fastest(partial(compress, model, images, variant, 0, settings), 1)
         times.append(run[0])
     return (times[1] - times[0]) / (more - few) * PUBLISHED_ITERATIONS
 

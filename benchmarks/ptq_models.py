@@ -14,8 +14,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -23,19 +25,23 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
-from ptq_privacy.compression.settings import AdaRound, Brecq, Settings
-
 from ptq_privacy.answers import inference
-from ptq_privacy.compression import quantize
-from ptq_privacy.data import sources
+from ptq_privacy.compression import compress
+from ptq_privacy.data.kinds.images.augment import augmented
+from ptq_privacy.data.preparation import prepare
 from ptq_privacy.graph.blocks import find_blocks
 from ptq_privacy.graph.folding import fold
 from ptq_privacy.graph.walk import Walk
-from ptq_privacy.networks import architectures
-from ptq_privacy.study.experiment import METHODS, Variant
-from ptq_privacy.training import sgd as training
+from ptq_privacy.networks import factories, structure
+from ptq_privacy.networks.normalised import Normalised
+from ptq_privacy.study import fragments
+from ptq_privacy.study.seeds import seed_of
+from ptq_privacy.study.variants import Variant
+from ptq_privacy.training import sgd
 
 PUBLISHED_RATE = 1e-3  # both papers' learning rate
+
+Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,16 @@ class Data:
 
     train: tuple[Tensor, Tensor]
     test: tuple[Tensor, Tensor]
-    mean: Tensor
-    std: Tensor
+    statistics: Mapping[str, tuple[float, ...]]
+
+    def normalised(self, network: nn.Module) -> Normalised:
+        return Normalised(network, "images", self.statistics)
 
     def right(self, network: nn.Module) -> Tensor:
         """Which test images a network classifies as labelled: float64 [n]."""
         images, labels = self.test
-        return (inference.logits(network, images, self.mean, self.std).argmax(1) == labels).double()
+        answers = inference.logits(self.normalised(network), images).argmax(1)
+        return (answers == labels).double()
 
 
 def main() -> None:
@@ -70,13 +79,13 @@ def main() -> None:
     torch.set_num_threads(1)
     data = load(options)
     network = trained(data, options)
-    images = training.normalise(data.train[0][: options.calibration], data.mean, data.std)
+    images = data.normalised(network).normalise(data.train[0][: options.calibration])
     full = data.right(network)
     print(f"{options.architecture}: {in_percent(full)} % of {len(full)} test images")
     print("bits  method         accuracy     less than full  seconds")
     for bits in options.bits:
-        for method in METHODS:
-            right, seconds, _ = run(network, images, method, bits, Settings(), data)
+        for method in fragments.names("compressions"):
+            right, seconds, _ = run(network, images, method, bits, {}, data)
             print(f"{bits:<5} {method:10} {in_percent(right)}  {in_percent(full - right)}", end="")
             print(f"  {seconds:9.2f}", flush=True)
     for bits in options.published_bits:
@@ -85,25 +94,24 @@ def main() -> None:
 
 def load(options: argparse.Namespace) -> Data:
     settings = {"name": "fashion-mnist", "source": "fashion-mnist"}
-    found = sources.prepare(settings | ({"path": options.data} if options.data else {}))
-    arrays = [
-        torch.tensor(array)
-        for array in (
-            found.train_images, found.train_labels, found.test_images, found.test_labels,
-            found.mean, found.std,
-        )
-    ]  # fmt: skip
-    train = arrays[0][: options.train], arrays[1][: options.train].long()
-    return Data(train, (arrays[2], arrays[3].long()), arrays[4].float(), arrays[5].float())
+    found = prepare(settings | ({"path": options.data} if options.data else {}))
+    images, labels = torch.tensor(found.train_inputs), torch.tensor(found.train_labels)
+    train = images[: options.train], labels[: options.train]
+    test = torch.tensor(found.test_inputs), torch.tensor(found.test_labels)
+    return Data(train, test, found.statistics)
 
 
 def trained(data: Data, options: argparse.Namespace) -> nn.Module:
-    training.seed_everything(0, 0)
-    network = architectures.build(options.architecture, 10, 1)
+    torch.manual_seed(seed_of("initial weights", 0, 0))
+    fragment = fragments.get("networks", options.architecture)
+    images, labels = data.train
+    network = factories.build(fragment.function, 10, images.shape[1:], fragment.defaults)
     if options.network and options.network.exists():
-        return architectures.restore(network, load_file(options.network))
-    recipe = training.Recipe(options.epochs, 64, 0.1, 0.9, 5e-4, True, 0, False)
-    training.train(network, *data.train, recipe, data.mean, data.std, 0, 0)
+        structure.load(network, load_file(options.network))
+        return network.eval()
+    recipe = sgd.Recipe(options.epochs, 64, 0.1, 0.9, 5e-4, True, 0, False)
+    draw = augmented(images, recipe.flip, recipe.crop_padding)
+    sgd.train(network, draw, labels, recipe, data.normalised(network).normalise, 0, 0)
     network.to(memory_format=torch.contiguous_format)
     if options.network:
         save_file(network.state_dict(), options.network)
@@ -115,25 +123,26 @@ def run(
 ) -> tuple[Tensor, float, nn.Module]:
     """Which test images the quantized network gets right, processor seconds, and the network."""
     start = time.process_time()
-    quantized, _ = quantize(network, images, Variant(method, bits), 0, settings)
+    quantized, _ = compress(network, images, Variant(method, bits), 0, settings)
     seconds = time.process_time() - start
     return data.right(quantized), seconds, quantized
 
 
 def compare(network: nn.Module, images: Tensor, bits: float, iterations: int, data: Data) -> None:
     """AdaRound and BRECQ beside themselves as published."""
-    published = Settings(
-        adaround=AdaRound("reference", iterations, PUBLISHED_RATE),
-        brecq=Brecq("reference", iterations, PUBLISHED_RATE, batch=32),
-    )
+    published = {
+        "solver": "reference",
+        "iterations": iterations,
+        "learning_rate": PUBLISHED_RATE,
+        "batch": 32,
+    }
     print(f"\n{bits} bits beside the published procedure, {iterations} iterations a block:")
     print("          published: accuracy  error %    seconds | ours: accuracy  error %  seconds")
     print("                                          | time %    error ratio")
     for method in ("adaround", "brecq"):
         single = method == "adaround"
         ours, theirs = (
-            run(network, images, method, bits, settings, data)
-            for settings in (Settings(), published)
+            run(network, images, method, bits, settings, data) for settings in ({}, published)
         )
         errors = [output_errors(fold(network), n, images, single) for *_, n in (ours, theirs)]
         means = [100 * float(error.mean()) for error in errors]

@@ -16,7 +16,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,9 +32,13 @@ from torchvision import transforms
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
 from ptq_privacy.answers import inference
-from ptq_privacy.data.sources import prepare
-from ptq_privacy.networks import architectures
-from ptq_privacy.training import sgd as training
+from ptq_privacy.data.kinds.images.augment import augmented
+from ptq_privacy.data.preparation import prepare
+from ptq_privacy.networks import factories
+from ptq_privacy.networks.normalised import Normalised
+from ptq_privacy.study import fragments
+from ptq_privacy.study.seeds import seed_of
+from ptq_privacy.training import sgd
 from ptq_privacy.training.sgd import Recipe
 
 WORKERS = 4
@@ -69,9 +73,10 @@ class Images:
 
     images: Tensor
     labels: Tensor
-    mean: Tensor
-    std: Tensor
-    classes: int
+    statistics: Mapping[str, tuple[float, ...]]
+
+    def normalised(self, network: nn.Module) -> Normalised:
+        return Normalised(network, "images", self.statistics)
 
 
 class PilImages(TorchDataset):
@@ -89,8 +94,14 @@ class PilImages(TorchDataset):
         return self.transform(Image.fromarray(self.pixels[place])), self.labels[place]
 
 
+def build(name: str, data: Images) -> nn.Module:
+    """A built-in network for ten classes of such images."""
+    fragment = fragments.get("networks", name)
+    return factories.build(fragment.function, 10, data.images.shape[1:], fragment.defaults)
+
+
 def usual_training(network: nn.Module, data: Images, recipe: Recipe, seed: int) -> nn.Module:
-    steps = [transforms.ToTensor(), transforms.Normalize(data.mean.tolist(), data.std.tolist())]
+    steps = [transforms.ToTensor(), transforms.Normalize(**data.statistics)]
     if recipe.flip:
         steps.insert(0, transforms.RandomHorizontalFlip())
     if recipe.crop_padding:
@@ -119,13 +130,13 @@ def usual_training(network: nn.Module, data: Images, recipe: Recipe, seed: int) 
 
 
 def our_training(network: nn.Module, data: Images, recipe: Recipe, seed: int) -> nn.Module:
-    return training.train(
-        network, data.images, data.labels, recipe, data.mean, data.std, seed=seed, model=0
-    )
+    draw = augmented(data.images, recipe.flip, recipe.crop_padding)
+    normalise = data.normalised(network).normalise
+    return sgd.train(network, draw, data.labels, recipe, normalise, seed, model=0)
 
 
 def usual_logits(network: nn.Module, data: Images) -> Tensor:
-    steps = [transforms.ToTensor(), transforms.Normalize(data.mean.tolist(), data.std.tolist())]
+    steps = [transforms.ToTensor(), transforms.Normalize(**data.statistics)]
     loader = DataLoader(
         PilImages(data, transforms.Compose(steps)), inference.BATCH["cpu"], num_workers=WORKERS
     )
@@ -135,7 +146,7 @@ def usual_logits(network: nn.Module, data: Images) -> Tensor:
 
 
 def our_logits(network: nn.Module, data: Images) -> Tensor:
-    return inference.logits(network, data.images, data.mean, data.std)
+    return inference.logits(data.normalised(network), data.images)
 
 
 def product_rates(size: int = 1024) -> str:
@@ -158,9 +169,7 @@ def compare_rates(options: argparse.Namespace, threads: int) -> None:
     data = Images(
         torch.randint(256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8),
         torch.randint(10, (count,), generator=generator),
-        torch.full((3,), 0.5),
-        torch.full((3,), 0.25),
-        classes=10,
+        {"mean": (0.5,) * 3, "std": (0.25,) * 3},
     )
     recipe = Recipe(
         epochs=1,
@@ -172,8 +181,7 @@ def compare_rates(options: argparse.Namespace, threads: int) -> None:
         crop_padding=4,
         autocast=True,
     )
-    usual = architectures.build(options.network, 10, 3)
-    ours = architectures.build(options.network, 10, 3)
+    usual, ours = (build(options.network, data) for _ in range(2))
     plain = replace(recipe, autocast=False)
     pairs: dict[str, dict[str, Callable[[], object]]] = {
         "training": {
@@ -216,9 +224,13 @@ def compare_accuracy(path: str, seeds: int) -> None:
     """Test accuracy of the same short recipe by both loops, each with its standard error."""
     settings = {"name": "fashion-mnist", "source": "fashion-mnist", "audit_samples": 6000}
     read = prepare({**settings, "path": path})
-    moments = torch.tensor(read.mean).float(), torch.tensor(read.std).float()
-    data = Images(torch.tensor(read.train_images), torch.tensor(read.train_labels), *moments, 10)
-    test = Images(torch.tensor(read.test_images), torch.tensor(read.test_labels), *moments, 10)
+    data, test = (
+        Images(torch.tensor(images), torch.tensor(labels), read.statistics)
+        for images, labels in (
+            (read.train_inputs, read.train_labels),
+            (read.test_inputs, read.test_labels),
+        )
+    )
     recipe = Recipe(
         epochs=6,
         batch_size=64,
@@ -234,11 +246,9 @@ def compare_accuracy(path: str, seeds: int) -> None:
     for name, train in (("usual loop", usual_training), ("ours", our_training)):
         accuracies = []
         for seed in range(seeds):
-            training.seed_everything(seed, 0)
-            network = train(architectures.build("resnet8-thin", 10, 1), data, recipe, seed)
-            accuracies.append(
-                100 * inference.accuracy(network, test.images, test.labels, test.mean, test.std)
-            )
+            torch.manual_seed(seed_of("initial weights", seed, 0))
+            network = test.normalised(train(build("resnet8-thin", data), data, recipe, seed))
+            accuracies.append(100 * inference.accuracy(network, test.images, test.labels))
         reached.append((np.mean(accuracies), np.std(accuracies, ddof=1) / math.sqrt(seeds)))
         print(f"{name:10} test accuracy {reached[-1][0]:.2f} ± {reached[-1][1]:.2f} %", flush=True)
     difference = reached[1][0] - reached[0][0]

@@ -1,18 +1,6 @@
 """Every compression's recipe, on every model that an attack needs."""
 
 
-def compression_settings(wildcards):
-    """What a variant's result depends on, beside the models that it is made of."""
-    method = STUDY.methods[wildcards.compressed.partition("-")[0]]
-    return {
-        "identity": identity(wildcards, wildcards.compressed),
-        "factory": method.function if method.own else None,
-        "settings": method.settings,
-        "calibration_samples": config["compression"]["calibration_samples"],
-        "seed": config["seed"],
-    }
-
-
 rule compress_models:
     input:
         dataset=DATASET,

@@ -1,22 +1,6 @@
 """Which samples there are, and which model may see which."""
 
 
-def source_settings(wildcards):
-    """How a data set is prepared; nothing of how it is used."""
-    entry = config["datasets"][wildcards.dataset]
-    own = {key: entry[key] for key in entry if key not in ("training", "queries")}
-    return {"name": wildcards.dataset, "seed": config["seed"], **own}
-
-
-def published(wildcards):
-    """What a source's fragment says of the published files: classes and checksums."""
-    more = fragments.get(
-        "sources", config["datasets"][wildcards.dataset]["source"]
-    ).more
-    checksums = {name: file["sha256"] for name, file in more.get("files", {}).items()}
-    return {"classes": more.get("classes"), "sha256": checksums}
-
-
 rule prepare_dataset:
     output:
         dataset=DATASET,

@@ -39,10 +39,6 @@ CALIBRATION = "<results>/{dataset}/{network}/calibration.parquet"
 EXPOSURE = "<results>/{dataset}/{network}/exposure-{adversary}.parquet"
 EXPOSURE_SUMMARY = "<results>/{dataset}/{network}/exposure-summary-{adversary}.parquet"
 THRESHOLDS = "<results>/{dataset}/{network}/thresholds.parquet"
-SUMMARY = "<results>/{dataset}/{network}/exposure-summary-{adversary}.parquet"
-THRESHOLDS = "<results>/{dataset}/{network}/thresholds.parquet"
-FIGURE = "<results>/figures/{figure}-{dataset}-{network}.{format}"
-ROC = "<results>/figures/roc-{dataset}-{network}-{adversary}.{format}"
 SUMMARY = "<results>/tables/summary.parquet"
 
 
@@ -121,3 +117,8 @@ CALIBRATIONS = of_each_network(CALIBRATION) if COMPRESSED_CELLS else []
 
 # A threshold takes two pairs of shadow models.
 ALL_THRESHOLDS = of_each_network(THRESHOLDS) if STUDY.pool.shadow_models >= 4 else []
+
+
+def own_network(wildcards):
+    """Your own network is tried before it is trained."""
+    return TRIED if STUDY.networks[wildcards.network].own else []

@@ -12,7 +12,10 @@ QUESTIONS = {
 TITLES = {**STUDY.method_titles, **STUDY.score_titles}
 
 # What the conclusions and the figures of both adversaries speak of.
-ATTACKS_SHOWN = list(dict.fromkeys([config["attacks"]["headline"], "rmia_online"]))
+ATTACKS_SHOWN = [
+    config["attacks"]["headline"],
+    *({"rmia_online"} & set(STUDY.scores) - {config["attacks"]["headline"]}),
+]
 
 
 rule summarize:

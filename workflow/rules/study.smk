@@ -72,14 +72,42 @@ def network_settings(wildcards):
 
 def identity(wildcards, stored):
     """What a checkpoint shard must be, by its path; `stored` is a variant or a further draw."""
-    variant, _, draw = stored.partition("/draw-")
+    variant, *further = stored.split("/")
     return {
         "study": config["study"],
         "dataset": wildcards.dataset,
         "network": wildcards.network,
         "variant": variant,
-        "draw": int(draw or 0),
+        "draw": int(further[0].removeprefix("draw-")) if further else 0,
         "models": tuple(STUDY.pool.models_in(wildcards.shard)),
+    }
+
+
+def source_settings(wildcards):
+    """How a data set is prepared; nothing of how it is used."""
+    entry = config["datasets"][wildcards.dataset]
+    own = {key: entry[key] for key in entry if key not in ("training", "queries")}
+    return {"name": wildcards.dataset, "seed": config["seed"], **own}
+
+
+def published(wildcards):
+    """What a source's fragment says of the published files: classes and checksums."""
+    more = fragments.get(
+        "sources", config["datasets"][wildcards.dataset]["source"]
+    ).more
+    checksums = {name: file["sha256"] for name, file in more.get("files", {}).items()}
+    return {"classes": more.get("classes"), "sha256": checksums}
+
+
+def compression_settings(wildcards):
+    """What a variant's result depends on, beside the models that it is made of."""
+    method = STUDY.methods[wildcards.compressed.partition("-")[0]]
+    return {
+        "identity": identity(wildcards, wildcards.compressed),
+        "factory": method.function if method.own else None,
+        "settings": method.settings,
+        "calibration_samples": config["compression"]["calibration_samples"],
+        "seed": config["seed"],
     }
 
 

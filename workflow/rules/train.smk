@@ -1,11 +1,6 @@
 """Target and shadow models: one recipe for all of the pool."""
 
 
-def own_network(wildcards):
-    """Your own network is tried before it is trained."""
-    return TRIED if STUDY.networks[wildcards.network].own else []
-
-
 rule check_network:
     input:
         dataset=DATASET,

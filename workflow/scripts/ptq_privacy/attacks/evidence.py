@@ -76,6 +76,8 @@ class Evidence:
                 f"member is {self.member.dtype} {self.member.shape}; expected bool "
                 f"{(models, samples)}, the pool's models and samples"
             )
+        if len(set(self.targets)) < len(self.targets):
+            raise ValueError(f"targets: {list(self.targets)} name one twice")
         for target in self.targets:
             if not 0 <= target < models:
                 raise ValueError(f"targets: {target} is not a model of the pool, 0 to {models - 1}")

@@ -123,7 +123,7 @@ def _balanced(
         raise ValueError(
             f"member: sample {sample} is in all or none of the shadow models of model {target}"
         )
-    place = drawn.random(inside.shape)
+    place = drawn.random(inside.shape[::-1]).T  # sample by sample, in blocks of any size alike
     found = []
     for chosen in (inside, ~inside):
         order = np.argsort(np.where(chosen, place, 2.0), axis=0)[: count.max()]

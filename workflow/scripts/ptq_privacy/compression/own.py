@@ -4,8 +4,8 @@ It is called as `function(network, inputs, bits, head_bits, seed)` and with your
 is a copy of the trained model in eval mode, yours to change, whose parameters ask for no gradients;
 `inputs` are calibration samples as it takes them, float32 on its device; `bits` and `head_bits`
 (None where the head is not set apart) are the variant's. It returns a network of the same parameter
-names and shapes, and its bits a weight. Weights may be subclasses of tensors, as torchao's are: they
-are stored dequantized.
+names and shapes, and its bits a weight. Weights may be subclasses of tensors, as torchao's are:
+what is stored of them is dequantized.
 """
 
 from __future__ import annotations

@@ -238,10 +238,13 @@ def _excess(thresholds: pd.DataFrame, limit: float, attack: str) -> pd.DataFrame
 def strength(swept: pd.DataFrame) -> Section:
     """RMIA against LiRA by the number of shadow models, where their intervals do not meet."""
     sentences = []
+    known = set(swept["attack"])
     for ours, theirs in (
         ("rmia_online", "lira_online_fixed"),
         ("rmia_offline", "lira_offline_fixed"),
     ):
+        if not {ours, theirs} <= known:
+            continue
         both = [sweep.intervals(swept[swept["attack"] == attack]) for attack in (ours, theirs)]
         groups: dict[str, list[str]] = {HIGHER: [], LOWER: [], OPEN: []}
         for size in both[0].index:
@@ -258,6 +261,8 @@ def strength(swept: pd.DataFrame) -> Section:
         for found, sizes in groups.items():
             if sizes:
                 sentences.append(f"{texts[found]} with shadow models: {', '.join(sizes)}.")
+    if not sentences:
+        sentences = ["RMIA and LiRA were not both run, so this cannot be told."]
     return Section("Which attack needs fewer shadow models?", tuple(sentences))
 
 

@@ -13,39 +13,40 @@ from matplotlib.axes import Axes
 from ptq_privacy.report import style
 from ptq_privacy.study.seeds import generator
 
-PANELS = {
-    "online": ("lira_online", "lira_online_fixed", "rmia_online"),
-    "offline": ("lira_offline", "lira_offline_fixed", "rmia_offline"),
-}
-LOOKS = {
-    "lira": ("#0072B2", "o", "-"),
-    "lira_fixed": ("#D55E00", "s", "--"),
-    "rmia": ("#009E73", "^", "-."),
-    "global_threshold": ("#555555", "", ":"),
-}
+LINES = ("-", "--", "-.", ":")
 REPLICATES = 1000
 
 
 def plot(table: pd.DataFrame, title: str, paths: Sequence[str | Path]) -> None:
-    """One panel for attacks that know models with the sample, one for those that do not.
+    """One panel for scores that know models with the sample, one for those that do not.
+
+    A score that is neither called online nor offline stands in both.
 
     Args:
-        table: what the stage `sweep` wrote.
+        table: what the stage `sweep_shadow_models` wrote.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True)
+    scores = list(table["attack"].unique())
+    offline = [score for score in scores if "_offline" in score]
+    panels = {"online": [score for score in scores if score not in offline]}
+    if offline:
+        panels["offline"] = [score for score in scores if "_online" not in score]
+    kinds = list(dict.fromkeys(map(_kind, scores)))
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(4 * len(panels), 3.6), sharey=True, squeeze=False
+    )
     with style.saved(figure, paths):
-        for axis, (name, attacks) in zip(axes, PANELS.items(), strict=True):
-            for attack in (*attacks, "global_threshold"):
-                _line(axis, table[table["attack"] == attack], attack)
+        for axis, (name, shown) in zip(axes[0], panels.items(), strict=True):
+            for score in shown:
+                _line(axis, table[table["attack"] == score], score, kinds.index(_kind(score)))
             sizes = table["shadow_models"].unique()
             axis.set_xscale("log", base=2)
             axis.set_xticks(sizes, [str(size) for size in sizes])
             axis.minorticks_off()
             axis.set_xlabel("shadow models")
             axis.set_title(f"{name} attacks", loc="left")
-        axes[0].set_ylabel("TPR at 0.1 % FPR (%)")
-        axes[0].set_ylim(bottom=0)
-        handles, labels = axes[0].get_legend_handles_labels()
+        axes[0, 0].set_ylabel("TPR at 0.1 % FPR (%)")
+        axes[0, 0].set_ylim(bottom=0)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
         labels = [label.replace(" online", "") for label in labels]
         figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
         figure.suptitle(
@@ -54,23 +55,26 @@ def plot(table: pd.DataFrame, title: str, paths: Sequence[str | Path]) -> None:
         figure.tight_layout()
 
 
-def _line(axis: Axes, rows: pd.DataFrame, attack: str) -> None:
-    kind = attack.replace("_online", "").replace("_offline", "")
-    colour, marker, line = LOOKS[kind]
+def _kind(score: str) -> str:
+    """What the online and the offline form of a score have in common; they look alike."""
+    return score.replace("_online", "").replace("_offline", "")
+
+
+def _line(axis: Axes, rows: pd.DataFrame, score: str, place: int) -> None:
+    colour = style.PALETTE[1:][place % (len(style.PALETTE) - 1)]
     spread = 100 * intervals(rows)
     axis.plot(
         spread.index,
         spread["mean"],
         color=colour,
-        marker=marker,
-        linestyle=line,
+        marker=style.MARKERS[place % len(style.MARKERS)],
+        linestyle=LINES[place % len(LINES)],
         markersize=5,
-        label=style.score_title(attack),
+        label=style.score_title(score),
     )
-    if attack != "global_threshold":
-        axis.fill_between(
-            spread.index, spread["low"], spread["high"], color=colour, alpha=0.18, linewidth=0
-        )
+    axis.fill_between(
+        spread.index, spread["low"], spread["high"], color=colour, alpha=0.18, linewidth=0
+    )
 
 
 def intervals(rows: pd.DataFrame, metric: str = "tpr_at_fpr_0.001") -> pd.DataFrame:
