@@ -99,9 +99,13 @@ class Workdir:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule a dry run would start."""
-        output = self.run(*arguments, "--dry-run", "--quiet", "rules")
-        lines = output.partition("Job stats:")[2].partition("total")[0].splitlines()[3:]
-        return {rule: int(count) for rule, count in (line.split() for line in lines if line)}
+        return jobs_of(self.run(*arguments, "--dry-run", "--quiet", "rules"))
+
+
+def jobs_of(output: str) -> dict[str, int]:
+    """How many jobs of each rule Snakemake says that it starts, or would."""
+    lines = output.partition("Job stats:")[2].partition("total")[0].splitlines()[3:]
+    return {rule: int(count) for rule, count in (line.split() for line in lines if line)}
 
 
 def run_once(

@@ -18,6 +18,7 @@ def test_no_rule_knows_slurm():
         assert not re.search("slurm|sbatch", file.read_text(), re.IGNORECASE), file
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="the storage plugin fs needs rsync")
 def test_the_study_keeps_its_files_in_a_storage_of_its_own(finished, tmp_path):
     """And the number of models a job, another setting of execution alone, changes no figure."""

@@ -18,6 +18,8 @@ import pytest
 
 from tests.conftest import TINY, Workdir
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("PTQ_PRIVACY_KILLS", "3"))
 SEED = int(os.environ.get("PTQ_PRIVACY_KILL_SEED", "0"))
 

@@ -10,7 +10,10 @@ import pytest
 from tests.conftest import ENVIRONMENT, REPOSITORY, TINY, Workdir
 from tests.workflow import slurm
 
-pytestmark = pytest.mark.skipif(slurm.missing() is not None, reason=str(slurm.missing()))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(slurm.missing() is not None, reason=str(slurm.missing())),
+]
 
 ON_A_GPU = ("train_models", "compress_models", "query_logits")
 

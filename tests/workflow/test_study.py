@@ -92,6 +92,7 @@ def test_the_plan_of_the_papers_grid(tmp_path):
     assert jobs.counts(Study.from_config(config)).items() <= expected.items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("config", "shards"), [("config", 1), ("fashion-mnist", 2)])
 def test_every_config_has_a_plan(tmp_path, config, shards):
     workdir = Workdir(tmp_path)
@@ -167,6 +168,7 @@ def test_scores_are_lira_on_the_recorded_logits(finished):
     assert own["lira_online"].iloc[sample] == pytest.approx(np.mean(ratios), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_the_report_holds_every_figure_and_loads_nothing(study, tmp_path):
     page = tmp_path / "report.html"
     study.run("--report", str(page))
@@ -181,6 +183,7 @@ def test_the_report_holds_every_figure_and_loads_nothing(study, tmp_path):
     assert '<link href="http' not in text
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_study_all_the_way(study):
     study.write_config({**TINY, "seed": 4})
     plan = study.planned()
@@ -244,6 +247,7 @@ def test_a_damaged_file_is_named(study):
     assert not scores.exists()
 
 
+@pytest.mark.slow
 def test_a_diverging_training_names_model_and_epoch(study):
     config = copy.deepcopy(TINY)
     config["training"]["learning_rate"] = 1e30

@@ -277,6 +277,7 @@ STUDIED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", STUDIED)
 def test_the_studys_networks_pass_at_three_levels(name, method):

@@ -153,7 +153,9 @@ def test_at_full_precision(tmp_path, name):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", SMALL | DEEP)
+@pytest.mark.parametrize(
+    "name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in DEEP)]
+)
 def test_by_every_compression(tmp_path, name, method):
     variant = Variant(method, 1.58, 8.0)
     trained, few = tmp_path / "full", tmp_path / "few"
@@ -164,6 +166,7 @@ def test_by_every_compression(tmp_path, name, method):
     check(few, FACTORIES[name], networks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folding", [False, True])
 @pytest.mark.parametrize("name", WHOLE)
 def test_published_networks_at_their_full_width(tmp_path, name, folding):

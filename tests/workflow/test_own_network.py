@@ -21,6 +21,7 @@ from tests.conftest import REPOSITORY, Workdir
 EXAMPLE = REPOSITORY / "resources" / "example"
 
 
+@pytest.mark.slow
 def test_the_example(tmp_path):
     workdir = Workdir(tmp_path / "example")
     shutil.copytree(EXAMPLE, workdir.path, ignore=shutil.ignore_patterns("__pycache__"))
