@@ -26,8 +26,8 @@ def run(*arguments):
             "agreement",
             ["phi of 16 answers: agree, 0.0e+00", "OBC from one float64 Hessian: codes e"],
         ),
-        ("training", ["ours is ", " of the products' rate"]),
-        ("queries", ["answers/s"]),
+        pytest.param("training", ["ours is ", " of the products' rate"], marks=pytest.mark.slow),
+        pytest.param("queries", ["answers/s"], marks=pytest.mark.slow),
     ],
 )
 def test_a_part(part, lines):

@@ -257,7 +257,7 @@ def test_what_is_trained_is_what_is_queried(study):
         assert torch.equal(answers[model], expected)
 
 
-@pytest.mark.parametrize("draw", [0, 2])
+@pytest.mark.parametrize("draw", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", [*METHODS, "mine"])
 def test_what_is_compressed_is_what_is_queried(study, method, draw):
     """Compressed once more by hand, beside the stage."""

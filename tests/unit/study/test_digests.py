@@ -290,7 +290,8 @@ def test_a_user_s_module_of_an_unseen_name_counts(tmp_path):
         before = module_digest(name, tmp_path)
         module_digest.cache_clear()
         digests._reached.cache_clear()
-        digests._behaviour.cache_clear()
+        digests._read.cache_clear()
+        digests._imports.cache_clear()
         (tmp_path / f"{name}.py").write_text("def work():\n    return 2\n")
         assert module_digest(name, tmp_path) != before
 

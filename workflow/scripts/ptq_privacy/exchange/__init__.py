@@ -1,1 +1,5 @@
 """Stored variants for use elsewhere."""
+
+from ptq_privacy.exchange.live import live
+
+__all__ = ["live"]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from ptq_privacy.answers import inference, logits, phi
+from ptq_privacy.answers import inference, logits
 from ptq_privacy.answers.answer_blocks import LogitBlock
+from ptq_privacy.answers.phi import compacted
 from ptq_privacy.data import audit, kinds
 from ptq_privacy.exchange.live import live
 from ptq_privacy.files import checkpoints
@@ -55,6 +56,6 @@ def query_logits(
             log.info("model %d asked", model)
 
     if compact:
-        logits.write(output, map(phi.compacted, answers()), None, origin)
+        logits.write(output, map(compacted, answers()), None, origin)
     else:
         logits.write(output, answers(), data.classes, origin)

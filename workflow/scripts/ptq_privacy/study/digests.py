@@ -99,7 +99,7 @@ def _own_module(root: Path, name: str) -> Path:
 
 def _digest(first: list[Path], root: Path) -> str:
     reached = frozenset().union(*(_reached(file, root) for file in first))
-    text = "\0".join(f"{file.relative_to(root)}\0{_behaviour(file)}" for file in sorted(reached))
+    text = "\0".join(f"{file.relative_to(root)}\0{_read(file)[1]}" for file in sorted(reached))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -124,15 +124,13 @@ def _imports(file: Path, root: Path) -> tuple[Path, ...]:
     nothing on import, so passing through a package cannot change a result.
     """
     found: list[Path | None] = []
-    for node in ast.walk(ast.parse(file.read_bytes(), filename=str(file))):
-        if isinstance(node, ast.Import):
-            found += [_module(root, alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = root if node.level == 0 else file.parents[node.level - 1]
-            package = node.module or ""
-            for alias in node.names:
-                submodule = _module(base, f"{package}.{alias.name}".strip("."))
-                found.append(submodule or _module(base, package))
+    for level, package, names in _read(file)[0]:
+        base = root if level == 0 else file.parents[level - 1]
+        if not names:
+            found.append(_module(base, package))
+        for name in names:
+            submodule = _module(base, f"{package}.{name}".strip("."))
+            found.append(submodule or _module(base, package))
     return tuple(path for path in found if path is not None)
 
 
@@ -143,12 +141,20 @@ def _module(root: Path, name: str) -> Path | None:
 
 
 @cache
-def _behaviour(file: Path) -> str:
-    """The source as its syntax tree prints it, less all that cannot change a result."""
-    tree = ast.parse(file.read_bytes())
-    if file.parent.parent.name == LIBRARY.name:
+def _read(file: Path) -> tuple[list[tuple[int, str, list[str]]], str]:
+    """What a file imports, as (level, module, names taken from it), and its source as its syntax
+    tree prints it, less all that cannot change a result."""
+    tree = ast.parse(file.read_bytes(), filename=str(file))
+    imports: list[tuple[int, str, list[str]]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [(0, alias.name, []) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            imports.append((node.level, node.module or "", names))
+    if (file.parent.parent.name, file.parent.name) == (LIBRARY.name, "compression"):
         tree.body = [node for node in tree.body if not _only_planned(node, tree)]
-    return ast.unparse(_WithoutRemarks().visit(tree))
+    return imports, ast.unparse(_WithoutRemarks().visit(tree))
 
 
 def _only_planned(node: ast.stmt, tree: ast.Module) -> bool:
