@@ -74,7 +74,9 @@ def test_train_models(study, finished):
     assert same_bytes(study, finished, f"{NETWORK}/full/shard-000.safetensors")
 
 
-@pytest.mark.parametrize("variant", ["brecq-w1.58", "brecq-w1.58-head8"])
+@pytest.mark.parametrize(
+    "variant", ["brecq-w1.58-head8", pytest.param("brecq-w1.58", marks=pytest.mark.slow)]
+)
 def test_compress_models(study, finished, variant):
     path = rerun(study, "compress_models", f"{NETWORK}/{variant}/shard-001.safetensors")
     with safe_open(path, "np") as file:
@@ -103,6 +105,7 @@ def test_query_logits(study, finished):
     assert same_bytes(study, finished, f"{TERNARY}/logits-001.parquet")
 
 
+@pytest.mark.slow
 def test_compact_logits_are_smaller_and_give_the_same_scores(study, finished):
     scores, logits = f"{NETWORK}/full/scores-transfer.parquet", f"{NETWORK}/full/logits-000.parquet"
     study.write_config({**TINY, "logits": "compact"})
@@ -113,7 +116,9 @@ def test_compact_logits_are_smaller_and_give_the_same_scores(study, finished):
     assert same_bytes(study, finished, scores)
 
 
-@pytest.mark.parametrize("adversary", ["transfer", "adaptive"])
+@pytest.mark.parametrize(
+    "adversary", ["transfer", pytest.param("adaptive", marks=pytest.mark.slow)]
+)
 def test_score_attacks(study, finished, adversary):
     path = rerun(study, "score_attacks", f"{TERNARY}/scores-{adversary}.parquet")
     table = pd.read_parquet(path)
@@ -246,6 +251,7 @@ def test_summarize(study, finished):
     assert "64 members that calibrated" in text
 
 
+@pytest.mark.slow
 def test_plot_roc(study, finished):
     rerun(
         study,
@@ -256,6 +262,7 @@ def test_plot_roc(study, finished):
     assert same_bytes(study, finished, "figures/roc-digits-resnet6-adaptive.svg")
 
 
+@pytest.mark.slow
 def test_plot_tradeoff(study, finished):
     rerun(
         study,
@@ -285,6 +292,7 @@ def test_sweep_shadow_models(study, finished):
     assert same_bytes(study, finished, f"{NETWORK}/full/shadow-sweep.parquet")
 
 
+@pytest.mark.slow
 def test_plot_sweep(study, finished):
     rerun(
         study, "plot_sweep", "figures/sweep-digits-resnet6.svg", "figures/sweep-digits-resnet6.png"
@@ -293,6 +301,7 @@ def test_plot_sweep(study, finished):
     assert same_bytes(study, finished, "figures/sweep-digits-resnet6.svg")
 
 
+@pytest.mark.slow
 def test_plot_adversaries(study, finished):
     rerun(
         study,
@@ -306,6 +315,7 @@ def test_plot_adversaries(study, finished):
     assert same_bytes(study, finished, "figures/adversaries-digits-resnet6.svg")
 
 
+@pytest.mark.slow
 def test_plot_exposure(study, finished):
     rerun(
         study,

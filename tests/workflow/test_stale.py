@@ -9,6 +9,8 @@ import yaml
 
 from tests.conftest import ENVIRONMENT, REPOSITORY, TINY
 
+pytestmark = pytest.mark.slow
+
 WANTED = [
     "results/tiny/notes.md",
     "results/tiny/digits/resnet6/full/shard-000.safetensors.backup",

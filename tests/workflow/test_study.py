@@ -50,6 +50,7 @@ def test_the_plan_of_a_fresh_study(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_plan_of_the_papers_grid(tmp_path):
     """Each rule's jobs, from the config's numbers alone; a new rule is a new line here."""
     workdir = Workdir(tmp_path)
@@ -127,6 +128,7 @@ def test_more_shadow_models_train_only_the_new_ones(study):
     assert "prepare_dataset" not in plan
 
 
+@pytest.mark.slow
 def test_a_new_method_quantizes_only_by_it(study):
     config = copy.deepcopy(TINY)
     config["compression"]["methods"] = ["brecq", "obc"]
