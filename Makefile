@@ -19,7 +19,7 @@ report: .venv
 	@echo "report:  results/$(STUDY)/report.html"
 
 provenance: .venv
-	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.report.origin $(FILE)
+	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.report.provenance $(FILE)
 
 clean-stale: .venv
 	@.venv/bin/python workflow/stale.py $(CONFIG) $(if $(filter yes,$(DELETE)),--delete)

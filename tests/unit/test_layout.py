@@ -1,6 +1,8 @@
 """The house: imports point downward, no two modules share a name, no file is too long."""
 
 import ast
+import importlib.util
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -105,3 +107,9 @@ def test_the_library_knows_nothing_of_snakemake_and_the_ground_nothing_of_torch(
         assert "from snakemake" not in text
         if file.parent.name == "study":
             assert "import torch" not in text
+
+
+def test_what_make_runs_is_there():
+    named = re.findall(r"-m (ptq_privacy[\w.]*)", (SCRIPTS.parents[1] / "Makefile").read_text())
+    assert len(named) == 2
+    assert [name for name in named if importlib.util.find_spec(name) is None] == []
