@@ -1,5 +1,6 @@
-"""The study's library: data, networks, quantizers and attacks, with no knowledge of Snakemake.
+"""The study's library: data, networks, compressions and attacks, with no knowledge of Snakemake.
 
-Imports point downward only: `experiment` may be read by all; `data` is at the bottom; `models`,
-`ptq` and `attacks` stand beside each other on top of it.
+Imports point downward only, in this order from the ground up: study, files, runtime, data,
+networks, training, graph, compression, answers, attacks, measures, exchange, report, planning,
+stages.
 """

@@ -1,1 +1,1 @@
-"""What everything else stands on: data sets, who was trained on what, views of an image, files."""
+"""Data sets as numbered samples, who was trained on what, and what calibrates a compression."""
