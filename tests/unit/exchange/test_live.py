@@ -407,7 +407,7 @@ def build(classes, channels):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "networks: module 'passing' of 'passing:build' cannot be imported from .*No module"),
+        (None, "names 'passing:build' as what makes .* nor a module in the working directory"),
         ("1 / 0\n", "module 'passing' of 'passing:build' cannot be imported .*ZeroDivisionError"),
         ("def built(classes, channels): pass\n", r"passing\.py has no function 'build'"),
         (NETWORK.replace("classes, channels", "classes, width"), r"passing:build\(.*: TypeError"),
@@ -428,6 +428,30 @@ def test_a_factory_that_is_gone_or_another_now_is_named(module, tmp_path, text, 
     with pytest.raises(ValueError, match=message):
         live(tmp_path / "full", 2)
     assert f"{tmp_path / 'full'}: model 2: " in refusal(tmp_path / "full")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "this:build",
+        "os:system",
+        "ptq_privacy.files.atomic:replacing",
+        "ptq_privacy.networks_of_mine:build",
+        "..passing:build",
+        "/etc/passwd:build",
+        "",
+        3,
+    ],
+)
+def test_a_file_names_no_code_but_networks(module, tmp_path, function):
+    """A stranger's file can have nothing imported: `this` prints a poem when it is."""
+    stored_in_full(tmp_path / "full", SMALL["resnet6"])
+    rewritten(
+        tmp_path / "full", lambda metadata: metadata["live"]["factory"].update(function=function)
+    )
+    sys.modules.pop("this", None)
+    assert "networks" in refusal(tmp_path / "full")
+    assert "this" not in sys.modules
 
 
 @pytest.mark.parametrize(
