@@ -95,8 +95,11 @@ def published(wildcards):
     more = fragments.get(
         "sources", config["datasets"][wildcards.dataset]["source"]
     ).more
-    checksums = {name: file["sha256"] for name, file in more.get("files", {}).items()}
-    return {"classes": more.get("classes"), "sha256": checksums}
+    checksums = {
+        name: {kind: file[kind] for kind in ("sha256", "md5") if kind in file}
+        for name, file in more.get("files", {}).items()
+    }
+    return {"classes": more.get("classes"), "checksums": checksums}
 
 
 def compression_settings(wildcards):

@@ -36,7 +36,7 @@ class Fragment:
     """One name and what stands behind it.
 
     path: of the file.
-    function: `module:function`, called with the values of `properties` by keyword.
+    function: `module:function`; how each kind is called is in docs/own.md.
     title: for figures and tables; about: a sentence for the config's documentation.
     properties: its keys in the config, as JSON schema has them.
     more: what only its kind has; see docs/own.md.
