@@ -7,5 +7,7 @@ assign_members(
     snakemake.input.dataset,
     snakemake.output.membership,
     **snakemake.params.settings,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

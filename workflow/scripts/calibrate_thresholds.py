@@ -10,5 +10,7 @@ calibrate_thresholds(
     {pool: logits[place * shards :][:shards] for place, pool in enumerate(pools)},
     snakemake.output.thresholds,
     **snakemake.params.settings,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

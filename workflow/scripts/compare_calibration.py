@@ -7,5 +7,7 @@ compare_calibration(
     snakemake.input.scores,
     snakemake.output.calibration,
     **snakemake.params.settings,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

@@ -8,5 +8,7 @@ compare_variants(
     snakemake.input.replicates,
     snakemake.output.comparisons,
     **snakemake.params.settings,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

@@ -13,5 +13,7 @@ compress_models(
     identity=Identity(**settings.pop("identity")),
     **settings,
     device=snakemake.config["device"],
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

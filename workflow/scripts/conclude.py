@@ -1,3 +1,4 @@
+from ptq_privacy.files import origin
 from ptq_privacy.runtime import joblog
 from ptq_privacy.stages.conclude import conclude
 
@@ -6,4 +7,7 @@ conclude(
     **dict(snakemake.input.items()),
     **snakemake.params.settings,
     outputs=dict(snakemake.output.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

@@ -10,5 +10,7 @@ measure_exposure(
     snakemake.output.summary,
     snakemake.input.full_logits,
     **settings,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

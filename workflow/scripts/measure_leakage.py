@@ -8,5 +8,7 @@ measure_leakage(
     snakemake.output.leakage,
     snakemake.output.replicates,
     **snakemake.params.settings,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

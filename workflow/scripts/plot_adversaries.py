@@ -1,3 +1,4 @@
+from ptq_privacy.files import origin
 from ptq_privacy.runtime import joblog
 from ptq_privacy.stages.plot_adversaries import plot_adversaries
 
@@ -10,4 +11,7 @@ plot_adversaries(
     snakemake.params.attacks,
     snakemake.params.title,
     [snakemake.output.svg, snakemake.output.png],
+    origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

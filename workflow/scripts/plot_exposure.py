@@ -1,3 +1,4 @@
+from ptq_privacy.files import origin
 from ptq_privacy.runtime import joblog
 from ptq_privacy.stages.plot_exposure import plot_exposure
 
@@ -12,4 +13,7 @@ plot_exposure(
     snakemake.wildcards.network,
     [output.svg, output.png],
     [output.sheet_svg, output.sheet_png],
+    origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

@@ -1,3 +1,4 @@
+from ptq_privacy.files import origin
 from ptq_privacy.runtime import joblog
 from ptq_privacy.stages.plot_roc import plot_roc
 
@@ -7,4 +8,7 @@ plot_roc(
     snakemake.params.attack,
     snakemake.params.title,
     [snakemake.output.svg, snakemake.output.png],
+    origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

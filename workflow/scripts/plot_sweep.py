@@ -1,3 +1,4 @@
+from ptq_privacy.files import origin
 from ptq_privacy.runtime import joblog
 from ptq_privacy.stages.plot_sweep import plot_sweep
 
@@ -6,4 +7,7 @@ plot_sweep(
     snakemake.input.sweep,
     snakemake.params.title,
     [snakemake.output.svg, snakemake.output.png],
+    origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

@@ -1,3 +1,4 @@
+from ptq_privacy.files import origin
 from ptq_privacy.runtime import joblog
 from ptq_privacy.stages.plot_tradeoff import plot_tradeoff
 
@@ -10,4 +11,7 @@ plot_tradeoff(
     snakemake.params.attack,
     [output.svg, output.png],
     [output.storage_svg, output.storage_png],
+    origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

@@ -6,5 +6,7 @@ joblog.start(snakemake.log[0])
 prepare_dataset(
     snakemake.output.dataset,
     snakemake.params.settings,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

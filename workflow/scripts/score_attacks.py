@@ -8,5 +8,7 @@ score_attacks(
     snakemake.input.shadow_logits,
     snakemake.output.scores,
     **snakemake.params.settings,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

@@ -7,5 +7,7 @@ summarize(
     **dict(snakemake.input.items()),
     **snakemake.params.settings,
     **dict(snakemake.output.items()),
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

@@ -7,5 +7,7 @@ sweep_shadow_models(
     snakemake.input.logits,
     snakemake.output.sweep,
     **snakemake.params.settings,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

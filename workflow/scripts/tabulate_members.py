@@ -6,5 +6,7 @@ joblog.start(snakemake.log[0])
 tabulate_members(
     snakemake.input.membership,
     snakemake.output.membership,
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

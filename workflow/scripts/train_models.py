@@ -14,5 +14,7 @@ train_models(
     recipe=Recipe(**settings.pop("recipe")),
     **settings,
     device=snakemake.config["device"],
-    origin=origin.record(snakemake.rule, snakemake.config, snakemake.params.items()),
+    origin=origin.record(
+        snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
+    ),
 )

@@ -1,5 +1,7 @@
 import json
+from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -11,9 +13,15 @@ from ptq_privacy.answers import logits
 from ptq_privacy.data import dataset, membership
 from ptq_privacy.files import checkpoints, origin, scores, tables
 from ptq_privacy.report import provenance as for_people
+from ptq_privacy.report import style
 
+INPUTS = {
+    "dataset": "/anywhere/results/small/digits/dataset.safetensors",
+    "shards": [f"results/small/digits/resnet6/full/shard-{n:03d}.safetensors" for n in range(5)],
+    "pair": ["results/small/a.parquet", "results/small/b.parquet"],
+}
 CONFIG = {"study": "small", "seed": 5, "device": "cuda", "pool": {"targets": 3}}
-PARAMS = {"code": "c0de", "settings": {"epochs": 8, "models": (0, 1)}}
+PARAMS = {"code": "c0de", "settings": {"epochs": 8, "models": (0, 1), "title": "a --> b"}}
 HALF = np.arange(6) < 3
 LABEL = np.arange(6, dtype=np.int16) % 2
 
@@ -45,11 +53,38 @@ WRITERS = {
     "leakage-transfer.parquet": lambda path, made: tables.write_frame(
         path, pd.DataFrame({"auc": [0.5]}), made
     ),
+    "tradeoff.svg": lambda path, made: draw(path, made),
+    "tradeoff.png": lambda path, made: draw(path, made),
+    "conclusions.md": lambda path, made: write_text(path, made),
+    "report.html": lambda path, made: write_text(path, made),
+    "adversaries.csv": lambda path, made: write_csv(path, made, ".md"),
+    "summary.csv": lambda path, made: write_csv(path, made, ".parquet"),
 }
 
 
+def draw(path, made):
+    path.parent.mkdir(exist_ok=True)
+    figure, axis = plt.subplots()
+    with style.saved(figure, [path], made):
+        axis.plot([0, 1], [1, 0])
+
+
+def write_text(path, made):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("<!-- not it -->\n# Text\n" + origin.comment(made))
+
+
+def write_csv(path, made, beside):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a,b\n")
+    if beside == ".md":
+        write_text(path.with_suffix(beside), made)
+    else:
+        tables.write_frame(path.with_suffix(beside), pd.DataFrame({"a": [1]}), made)
+
+
 def made(**changes):
-    return origin.record("train_models", {**CONFIG, **changes}, PARAMS.items())
+    return origin.record("train_models", {**CONFIG, **changes}, PARAMS.items(), INPUTS.items())
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -62,7 +97,13 @@ def test_every_kind_of_artifact_says_what_made_it(tmp_path, name):
         "study": "small",
         "seed": 5,
         "code": "c0de",
-        "settings": {"epochs": 8, "models": [0, 1]},
+        "settings": {"epochs": 8, "models": [0, 1], "title": "a --> b"},
+        "inputs": {
+            "dataset": ["digits/dataset.safetensors"],
+            "shards": "5 files, digits/resnet6/full/shard-000.safetensors to "
+            "digits/resnet6/full/shard-004.safetensors",
+            "pair": ["a.parquet", "b.parquet"],
+        },
     }
 
 
@@ -95,7 +136,19 @@ def test_it_is_printed_to_be_read(tmp_path, capsys):
         assert line in text
 
 
-@pytest.mark.parametrize("name", ["summary.csv", "foreign.parquet", "cut.safetensors"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "alone.csv",
+        "foreign.parquet",
+        "cut.safetensors",
+        "no.svg",
+        "no.png",
+        "no.md",
+        "no.html",
+        "x.txt",
+    ],
+)
 def test_a_file_without_a_record_is_named(tmp_path, name):
     path = tmp_path / name
     if name == "foreign.parquet":
@@ -109,3 +162,11 @@ def test_a_file_without_a_record_is_named(tmp_path, name):
 
 def test_a_missing_file_is_named(tmp_path):
     assert "missing.parquet" in for_people.main([str(tmp_path / "missing.parquet")])
+
+
+def test_a_figure_with_its_record_is_still_one(tmp_path):
+    draw(tmp_path / "a.svg", made())
+    root = ElementTree.parse(tmp_path / "a.svg").getroot()
+    assert root.tag.endswith("svg")
+    draw(tmp_path / "a.png", made())
+    assert plt.imread(tmp_path / "a.png").ndim == 3

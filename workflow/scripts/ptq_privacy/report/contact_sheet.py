@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from ptq_privacy.data import kinds
 from ptq_privacy.data.dataset import Dataset
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
 from ptq_privacy.study.variants import Variant
 
@@ -52,13 +53,14 @@ def plot(
     variants: Sequence[str],
     title: str,
     paths: Sequence[str | Path],
+    origin: Origin | None = None,
 ) -> None:
     """A block of the most exposed images for each variant; those in several blocks are framed."""
     chosen = [most_exposed(exposure, variant, COLUMNS * ROWS) for variant in variants]
     shared = set.intersection(*(set(rows["sample"]) for rows in chosen))
     figure = plt.figure(figsize=(COLUMNS * 0.95, (1.25 * ROWS + 0.3) * len(variants)))
     blocks = figure.subfigures(len(variants), 1, squeeze=False)[:, 0]
-    with style.saved(figure, paths):
+    with style.saved(figure, paths, origin):
         for block, variant, rows in zip(blocks, variants, chosen, strict=True):
             name = style.name(Variant.recorded(variant))
             block.suptitle(f"most exposed: {name}", x=0.01, ha="left", fontsize=9)

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
 from ptq_privacy.study.variants import Variant
 
@@ -24,7 +25,12 @@ GROUPS: dict[str, dict[str, Any]] = {
 KEPT_LIMITS = (-50, 200)
 
 
-def plot(summaries: Mapping[str, pd.DataFrame], title: str, paths: Sequence[str | Path]) -> None:
+def plot(
+    summaries: Mapping[str, pd.DataFrame],
+    title: str,
+    paths: Sequence[str | Path],
+    origin: Origin | None = None,
+) -> None:
     """A row of three panels an adversary.
 
     Exposure by decile of the exposure at full precision, for the fewest bits of each method; what
@@ -36,7 +42,7 @@ def plot(summaries: Mapping[str, pd.DataFrame], title: str, paths: Sequence[str 
     """
     some = next(iter(summaries.values()))
     if not (some["statistic"] == "kept").any():
-        _nothing(title, str(some["note"].iloc[0]), paths)
+        _nothing(title, str(some["note"].iloc[0]), paths, origin)
         return
     figure, axes = plt.subplots(
         len(summaries),
@@ -49,7 +55,7 @@ def plot(summaries: Mapping[str, pd.DataFrame], title: str, paths: Sequence[str 
     )
     variants = [Variant.recorded(text) for text in some["variant"].unique()]
     compressed = [variant for variant in variants if variant.compressed]
-    with style.saved(figure, paths):
+    with style.saved(figure, paths, origin):
         for row, (adversary, summary) in zip(axes, summaries.items(), strict=True):
             own = summary[summary["fpr"] == FPR]
             _deciles(row[0], own, [Variant(), *lowest(compressed)])
@@ -65,10 +71,12 @@ def plot(summaries: Mapping[str, pd.DataFrame], title: str, paths: Sequence[str 
         style.legend_beside(figure, _legend(lowest(compressed)))
 
 
-def _nothing(title: str, why: str, paths: Sequence[str | Path]) -> None:
+def _nothing(
+    title: str, why: str, paths: Sequence[str | Path], origin: Origin | None = None
+) -> None:
     """A figure that says why there is nothing to draw."""
     figure, axis = plt.subplots(figsize=(8, 1.2), layout="constrained")
-    with style.saved(figure, paths):
+    with style.saved(figure, paths, origin):
         axis.axis("off")
         axis.text(0, 0.5, f"{title}: who stays exposed cannot be told; it {why}.", va="center")
 

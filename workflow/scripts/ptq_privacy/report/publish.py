@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ptq_privacy.files import origin as origins
 from ptq_privacy.files.atomic import replacing
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import conclusions, page, sentences, side_by_side, summary_pages
 
 
@@ -39,6 +41,7 @@ def publish(
     adversaries_html: str | Path,
     adversaries_csv: str | Path,
     adversaries_markdown: str | Path,
+    origin: Origin,
 ) -> None:
     """Write every page and table of the study.
 
@@ -65,15 +68,16 @@ def publish(
         both.insert(1, "network", network.network)
         compared.append(both)
     all_compared = pd.concat(compared, ignore_index=True)
+    made = origins.comment(origin)
     body = [page.answers(name, sections) for name, sections in said]
-    _write(conclusions_html, page.page("What can be concluded", body))
-    _write(conclusions_markdown, sentences.as_markdown(said))
-    _write(summary_html, summary_pages.summary_page(table))
-    _write(adversaries_html, summary_pages.adversaries_page(all_compared))
+    _write(conclusions_html, page.page("What can be concluded", body), made)
+    _write(conclusions_markdown, sentences.as_markdown(said), made)
+    _write(summary_html, summary_pages.summary_page(table), made)
+    _write(adversaries_html, summary_pages.adversaries_page(all_compared), made)
     _write(adversaries_csv, all_compared.to_csv(index=False, float_format="%.6g"))
-    _write(adversaries_markdown, summary_pages.adversaries_markdown(all_compared, attacks))
+    _write(adversaries_markdown, summary_pages.adversaries_markdown(all_compared, attacks), made)
 
 
-def _write(path: str | Path, text: str) -> None:
+def _write(path: str | Path, text: str, made: str = "") -> None:
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text + made, encoding="utf-8")

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from ptq_privacy.attacks import metrics
 from ptq_privacy.files import scores
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
 from ptq_privacy.study.variants import Variant
 
@@ -20,7 +21,11 @@ POINTS = 2000
 
 
 def plot(
-    scored: Mapping[str, str | Path], attack: str, title: str, paths: Sequence[str | Path]
+    scored: Mapping[str, str | Path],
+    attack: str,
+    title: str,
+    paths: Sequence[str | Path],
+    origin: Origin | None = None,
 ) -> None:
     """Draw one line a variant, over all targets pooled, and the diagonal of chance.
 
@@ -36,7 +41,7 @@ def plot(
     curves = {variant: _curve(scored[str(variant)], attack) for variant in variants}
     colours = style.colours(variants)
     lowest = min(fpr[fpr > 0].min() for fpr, _ in curves.values())
-    with style.saved(figure, paths):
+    with style.saved(figure, paths, origin):
         for axis, method in zip(axes[0], methods, strict=True):
             axis.plot([LOWEST, 1], [LOWEST, 1], color="#555555", linewidth=0.8, linestyle=":")
             for variant in variants:

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
 from ptq_privacy.report.summary import TPR
 from ptq_privacy.study.variants import Variant
@@ -57,7 +58,11 @@ def side_by_side(compared: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(
-    table: pd.DataFrame, attacks: Sequence[str], title: str, paths: Sequence[str | Path]
+    table: pd.DataFrame,
+    attacks: Sequence[str],
+    title: str,
+    paths: Sequence[str | Path],
+    origin: Origin | None = None,
 ) -> None:
     """A row of three panels an attack: both rates, their difference, and the share taken back.
 
@@ -75,7 +80,7 @@ def plot(
         squeeze=False,
         width_ratios=(1.3, 1, 1),
     )
-    with style.saved(figure, paths):
+    with style.saved(figure, paths, origin):
         for row, attack in zip(axes, attacks, strict=True):
             own = table[table["attack"] == attack].set_index("variant").loc[variants]
             _rates(row[0], own)

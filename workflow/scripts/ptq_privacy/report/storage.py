@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style, tradeoff
 from ptq_privacy.report.summary import TPR
 from ptq_privacy.study.variants import Variant
@@ -24,7 +25,12 @@ and in per cent of the weights."""
 
 
 def plot(
-    table: pd.DataFrame, dataset: str, network: str, attack: str, paths: Sequence[str | Path]
+    table: pd.DataFrame,
+    dataset: str,
+    network: str,
+    attack: str,
+    paths: Sequence[str | Path],
+    origin: Origin | None = None,
 ) -> None:
     """TPR@0.1%FPR of one attack against both, a column each, and a row an adversary."""
     chosen = table[
@@ -40,7 +46,7 @@ def plot(
         sharey=True,
         squeeze=False,
     )
-    with style.saved(figure, paths):
+    with style.saved(figure, paths, origin):
         for row, adversary in zip(axes, adversaries, strict=True):
             shown = (chosen["adversary"] == adversary) | (chosen["variant"] == "full")
             for axis, column in zip(row, AXES, strict=True):

@@ -19,7 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ptq_privacy.files import origin as origins
 from ptq_privacy.files.atomic import replacing
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.study import fragments
 from ptq_privacy.study.variants import Variant
 
@@ -101,13 +103,24 @@ def chance(axis: Axes, level: float) -> None:
 
 
 @contextmanager
-def saved(figure: Figure, paths: Sequence[str | Path]) -> Iterator[None]:
-    """Save a figure to each path, in the format of its suffix, when the block has drawn it."""
+def saved(
+    figure: Figure, paths: Sequence[str | Path], origin: Origin | None = None
+) -> Iterator[None]:
+    """Save a figure to each path, SVG or PNG by its suffix, when the block has drawn it.
+
+    Args:
+        origin: the record of what made it.
+    """
     yield
+    made = dict(origin or {})
     for path in map(Path, paths):
         with replacing(path) as temporary:
-            kind = path.suffix[1:]
-            # A date in the file would make equal figures differ.
-            metadata = {"Date": None} if kind == "svg" else None
-            figure.savefig(temporary, format=kind, dpi=160, metadata=metadata)
+            if path.suffix == ".svg":
+                # A date in the file would make equal figures differ.
+                figure.savefig(temporary, format="svg", metadata={"Date": None})
+                if made:
+                    with temporary.open("a", encoding="utf-8") as file:
+                        file.write(origins.comment(made))
+            else:
+                figure.savefig(temporary, format="png", dpi=160, metadata=made)
     plt.close(figure)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ptq_privacy.attacks.metrics import METRICS
 from ptq_privacy.files import checkpoints, tables
+from ptq_privacy.files import origin as origins
 from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
@@ -99,7 +100,8 @@ def write(
     with replacing(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     with replacing(markdown) as temporary:
-        temporary.write_text(as_markdown(table, headline, differences))
+        text = as_markdown(table, headline, differences)
+        temporary.write_text(text + (origins.comment(origin) if origin else ""))
 
 
 def as_markdown(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
 from ptq_privacy.study.seeds import generator
 
@@ -17,7 +18,9 @@ LINES = ("-", "--", "-.", ":")
 REPLICATES = 1000
 
 
-def plot(table: pd.DataFrame, title: str, paths: Sequence[str | Path]) -> None:
+def plot(
+    table: pd.DataFrame, title: str, paths: Sequence[str | Path], origin: Origin | None = None
+) -> None:
     """One panel for scores that know models with the sample, one for those that do not.
 
     A score that is neither called online nor offline stands in both.
@@ -34,7 +37,7 @@ def plot(table: pd.DataFrame, title: str, paths: Sequence[str | Path]) -> None:
     figure, axes = plt.subplots(
         1, len(panels), figsize=(4 * len(panels), 3.6), sharey=True, squeeze=False
     )
-    with style.saved(figure, paths):
+    with style.saved(figure, paths, origin):
         for axis, (name, shown) in zip(axes[0], panels.items(), strict=True):
             for score in shown:
                 _line(axis, table[table["attack"] == score], score, kinds.index(_kind(score)))

@@ -10,13 +10,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
 from ptq_privacy.report.summary import TPR
 from ptq_privacy.study.variants import Variant
 
 
 def plot(
-    table: pd.DataFrame, dataset: str, network: str, attack: str, paths: Sequence[str | Path]
+    table: pd.DataFrame,
+    dataset: str,
+    network: str,
+    attack: str,
+    paths: Sequence[str | Path],
+    origin: Origin | None = None,
 ) -> None:
     """Test accuracy against TPR@0.1%FPR of one attack, a panel an adversary.
 
@@ -30,7 +36,7 @@ def plot(
     figure, axes = plt.subplots(
         1, len(adversaries), figsize=(4.2 * len(adversaries), 3.8), sharey=True, squeeze=False
     )
-    with style.saved(figure, paths):
+    with style.saved(figure, paths, origin):
         for axis, adversary in zip(axes[0], adversaries, strict=True):
             shown = (chosen["adversary"] == adversary) | (chosen["variant"] == "full")
             _panel(axis, chosen[shown], variants)

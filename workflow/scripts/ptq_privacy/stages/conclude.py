@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import publish
 
 
@@ -19,6 +20,7 @@ def conclude(
     adversaries: Sequence[str],
     attacks: Sequence[str],
     outputs: Mapping[str, str | Path],
+    origin: Origin,
 ) -> None:
     """Write every page and table of the study.
 
@@ -45,4 +47,4 @@ def conclude(
         )
         for index, place in enumerate(networks)
     ]
-    publish.publish(of_network, summary, attacks, **outputs)
+    publish.publish(of_network, summary, attacks, **outputs, origin=origin)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ptq_privacy.files import tables
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import side_by_side
 
 
@@ -17,9 +18,10 @@ def plot_adversaries(
     attacks: Sequence[str],
     title: str,
     outputs: Sequence[str | Path],
+    origin: Origin,
 ) -> None:
     """Draw both adversaries of some scores side by side."""
     table = tables.read_frame(summary)
     own = table[(table["dataset"] == dataset) & (table["network"] == network)]
     both = side_by_side.side_by_side(tables.read_frame(comparisons), own)
-    side_by_side.plot(both, attacks, title, outputs)
+    side_by_side.plot(both, attacks, title, outputs, origin)

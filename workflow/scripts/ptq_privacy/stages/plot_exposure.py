@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ptq_privacy.data import dataset as datasets
 from ptq_privacy.files import tables
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import contact_sheet, exposure_figure
 
 
@@ -19,6 +20,7 @@ def plot_exposure(
     network: str,
     outputs: Sequence[str | Path],
     sheet_outputs: Sequence[str | Path],
+    origin: Origin,
 ) -> None:
     """Draw exposure by rank and variant, and the samples that are exposed most.
 
@@ -28,7 +30,7 @@ def plot_exposure(
     """
     title = f"{dataset}, {network}"
     frames = {adversary: tables.read_frame(path) for adversary, path in exposures.items()}
-    exposure_figure.plot(frames, title, outputs)
+    exposure_figure.plot(frames, title, outputs, origin)
     table = tables.read_frame(summary)
     own = table[(table["dataset"] == dataset) & (table["network"] == network)]
     contact_sheet.plot(
@@ -37,4 +39,5 @@ def plot_exposure(
         contact_sheet.shown_variants(own),
         f"{title}, {list(exposures)[-1]} shadow models",
         sheet_outputs,
+        origin,
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ptq_privacy.files import tables
+from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import storage, tradeoff
 
 
@@ -16,8 +17,9 @@ def plot_tradeoff(
     attack: str,
     outputs: Sequence[str | Path],
     storage_outputs: Sequence[str | Path],
+    origin: Origin,
 ) -> None:
     """Draw both figures of the summary, for one score."""
     table = tables.read_frame(summary)
-    tradeoff.plot(table, dataset, network, attack, outputs)
-    storage.plot(table, dataset, network, attack, storage_outputs)
+    tradeoff.plot(table, dataset, network, attack, outputs, origin)
+    storage.plot(table, dataset, network, attack, storage_outputs, origin)
