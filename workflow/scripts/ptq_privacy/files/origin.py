@@ -22,7 +22,18 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 
 KEY = "origin"
-PACKAGES = ("numpy", "pyarrow", "safetensors", "scikit-learn", "torch")
+PACKAGES = (
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "torch",
+    "torchvision",
+)
 
 BESIDE_CSV = (".parquet", ".md")
 LISTED = 4

@@ -9,6 +9,9 @@ import yaml
 
 from ptq_privacy.files import origin
 
+FIRST = ("rule", "study", "seed", "code", "inputs")
+LAST = ("versions",)
+
 
 def as_text(path: str) -> str:
     """An artifact's record as YAML, under the artifact's path.
@@ -17,7 +20,11 @@ def as_text(path: str) -> str:
         FileNotFoundError: there is no such file.
         ValueError: names the file if it is damaged, or is of a kind that holds no record.
     """
-    return yaml.safe_dump({path: origin.read(path)}, sort_keys=False, allow_unicode=True, width=100)
+    made = origin.read(path)
+    ordered = {key: made[key] for key in FIRST if key in made}
+    ordered |= {key: value for key, value in made.items() if key not in (*FIRST, *LAST)}
+    ordered |= {key: made[key] for key in LAST if key in made}
+    return yaml.safe_dump({path: ordered}, sort_keys=False, allow_unicode=True, width=100)
 
 
 def main(arguments: Sequence[str]) -> str | None:
