@@ -5,9 +5,18 @@ Data set -> paired train/test memberships -> models -> compressed models -> answ
 one with `--configfile config/NAME.yaml`.
 """
 
+from snakemake.exceptions import WorkflowError
+from snakemake.sourcecache import LocalSourceFile
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+# Of what lies elsewhere Snakemake fetches the rules and scripts, and not what the scripts import.
+if not isinstance(workflow.current_basedir, LocalSourceFile):
+    raise WorkflowError(
+        "ptq-privacy brings a library along: clone the repository and give the clone's Snakefile, "
+        "a local path, as `snakefile:`; see docs/module.md"
+    )
 
 # Only without a study of one's own: Snakemake would merge the two, data sets and all.
 if "study" not in config:
@@ -35,7 +44,6 @@ if {"transfer", "adaptive"} <= set(STUDY.adversaries):
 
 
 rule all:
-    default_target: True
     input:
         tables=[*rules.summarize.output, *rules.conclude.output],
         figures=[

@@ -3,8 +3,8 @@
 
 pathvars:
     results=f"results/{config['study']}",
-    logs=f"results/{config['study']}/logs",
-    benchmarks=f"results/{config['study']}/benchmarks",
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
 
 
 VARIANT = r"[a-z][a-z0-9_]*-w[0-9.]+(-head[0-9.]+)?"

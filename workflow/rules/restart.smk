@@ -35,7 +35,8 @@ def alive_here(folder=Path(".snakemake")):
     return file
 
 
-if workflow.is_main_process:
+# As a module, others may be at work in the folder who take no such lock: theirs are not ours to remove.
+if workflow.is_main_process and workflow.modifier.is_main_snakefile():
     try:
         ALIVE = alive_here()
     except OSError:  # a file system without locks, or read-only: unlock by hand

@@ -8,6 +8,16 @@ sys.path.append(str(SCRIPTS))
 
 from snakemake.exceptions import WorkflowError
 
+import ptq_privacy
+
+# As modules of one workflow, two clones would both compute by what the first one imports.
+LIBRARY = Path(ptq_privacy.__file__).parent
+if LIBRARY.resolve() != (SCRIPTS / LIBRARY.name).resolve():
+    raise WorkflowError(
+        f"{SCRIPTS / LIBRARY.name}: Python finds another {LIBRARY.name} first, {LIBRARY}; "
+        "one workflow can use one clone"
+    )
+
 from ptq_privacy.study import fragments
 from ptq_privacy.study.adversaries import ADVERSARIES, shadow_variant
 from ptq_privacy.study.digests import job_digest, module_digest

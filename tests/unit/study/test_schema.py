@@ -184,6 +184,30 @@ def test_checking_twice_changes_nothing_more():
     assert config == once
 
 
+def backwards(part):
+    """All keys in the opposite order, at all depths."""
+    if isinstance(part, list):
+        return [backwards(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {key: backwards(part[key]) for key in reversed(part)}
+
+
+def test_the_order_of_keys_means_nothing_beside_that_of_data_sets():
+    config = minimal()
+    config["datasets"]["digits"]["training"] = {"epochs": 2, "batch_size": 4}
+    config["datasets"]["again"] = {"audit_samples": 4000, "source": "digits"}
+    settings = {"z": [{"y": 1, "x": 2}], 7: 0}
+    config["networks"].append({"name": "a", "factory": "b:c", "settings": settings})
+    other = backwards(config)
+    schema.checked(config)
+    schema.checked(other)
+    assert list(config["datasets"]) == ["digits", "again"] == list(other["datasets"])[::-1]
+    assert repr(sorted(config["datasets"].items())) == repr(sorted(other["datasets"].items()))
+    for key in config.keys() - {"datasets"}:
+        assert repr(config[key]) == repr(other[key])
+
+
 def test_two_configs_share_no_default():
     first, second = minimal(), minimal()
     schema.checked(first)

@@ -22,7 +22,7 @@ SCHEMA = fragments.SCHEMAS / "config.schema.yaml"
 
 
 def checked(config: MutableMapping[str, Any]) -> None:
-    """Validate a config in place, and give every absent key its default.
+    """Validate a config in place, give every absent key its default, and bring keys in one order.
 
     Raises:
         ValueError: names the key that is wrong and what is allowed; or the fragment that is.
@@ -43,6 +43,9 @@ def checked(config: MutableMapping[str, Any]) -> None:
             _check_network(f"networks.{index}", entry, recipe)
     for name in config["datasets"]:
         _refuse_small(config, name)
+    # Snakemake compares what a job is given as text. The data sets' order is that of the tables.
+    datasets = {name: _ordered(entry) for name, entry in config["datasets"].items()}
+    config.update({**_ordered(config), "datasets": datasets})
 
 
 @cache
@@ -92,6 +95,15 @@ def _composed(part: Any) -> Any:
             if fragment.properties
         }
     return known
+
+
+def _ordered(part: Any) -> Any:
+    """Keys sorted, at all depths: in which order they were written means nothing."""
+    if isinstance(part, list):
+        return [_ordered(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {key: _ordered(part[key]) for key in sorted(part, key=str)}
 
 
 def _check_network(place: str, entry: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
