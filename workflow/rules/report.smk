@@ -142,6 +142,13 @@ rule plot_tradeoff:
 rule plot_sweep:
     input:
         sweep=SWEEP,
+        # It says how many non-members a target has.
+        leakage=expand(
+            LEAKAGE,
+            variant="full",
+            adversary=STUDY.adversaries[0],
+            allow_missing=True,
+        ),
     output:
         svg=report(
             figure("sweep", "svg"),

@@ -3,14 +3,14 @@
 import re
 from html.parser import HTMLParser
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.report import contact_sheet, exposure_figure, page, side_by_side
+from ptq_privacy.report import contact_sheet, page, side_by_side, style
 from ptq_privacy.report.sentences import Section, as_markdown
-from ptq_privacy.study.variants import Variant
 
 TPR = "tpr_at_fpr_0.001"
 KNOWN = ("kind", "variant", "adversary")
@@ -136,10 +136,11 @@ def exposures():
 def test_the_most_exposed_are_those_caught_and_not_falsely_called():
     table = exposures()
     chosen = contact_sheet.most_exposed(
-        pd.concat([table, table.assign(variant="obc-w2")]), "full", 9
+        pd.concat([table, table.assign(variant="obc-w2")]), "full", 9, 0.001
     )
     assert chosen["sample"].tolist() == [3, 1, 2, 0]
-    assert contact_sheet.most_exposed(table, "full", 2)["sample"].tolist() == [3, 1]
+    assert contact_sheet.most_exposed(table, "full", 2, 0.001)["sample"].tolist() == [3, 1]
+    assert contact_sheet.most_exposed(table, "full", 2, 0.01)["sample"].tolist() == [1, 3]
 
 
 def test_the_sheet_shows_the_most_accurate_of_the_fewest_bits():
@@ -153,6 +154,7 @@ def test_the_sheet_shows_the_most_accurate_of_the_fewest_bits():
     columns = ["variant", "method", "bits", "head_bits", "test_accuracy_mean"]
     table = pd.DataFrame(rows, columns=columns)
     assert contact_sheet.shown_variants(table) == ["full", "brecq-w2"]
+    assert contact_sheet.shown_variants(table[:1]) == ["full"]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -172,17 +174,17 @@ def test_a_sheet_names_classes_and_frames_what_both_blocks_share(tmp_path, chann
     table = exposures()
     both = pd.concat([table, table.iloc[[3, 0]].assign(variant="obc-w2")])
     path = tmp_path / "sheet.svg"
-    contact_sheet.plot(both, data, ["full", "obc-w2"], "title", [path])
+    style.save(contact_sheet.draw(both, data, ["full", "obc-w2"], "title", 1000), [path])
     text = path.read_text()
     assert text.count("<image") == 4 + 2
     assert text.count("an endlessly …") == 3
     assert "90 / 10 %" in text
     assert "most exposed: OBC 2 bits" in text
-    framed = re.findall(contact_sheet.SHARED_COLOUR.lower(), text)
-    assert len(framed) == 4 * 4  # two samples in two blocks, four sides each
-
-
-def test_each_method_is_shown_at_its_fewest_bits_without_a_wider_head():
-    texts = ["obc-w4", "obc-w2", "obc-w2-head8", "brecq-w1.58-head8", "brecq-w1.58", "brecq-w2"]
-    found = exposure_figure.lowest([Variant.parse(text) for text in texts])
-    assert [str(variant) for variant in found] == ["obc-w2", "brecq-w1.58"]
+    assert "falsely accused at 0.1 % FPR; framed: in both blocks" in text
+    framed = re.findall("stroke-width: 1.5; stroke-linejoin: miter", text)
+    assert len(framed) == 2 * 2  # two samples in two blocks
+    few = contact_sheet.draw(both, data, ["full", "obc-w2"], "title", 100)
+    assert "falsely accused at 1 % FPR" in few.get_suptitle()
+    (none,) = contact_sheet.draw(both, data, ["full", "obc-w2"], "title", 99).axes
+    assert "99 non-members" in none.texts[0].get_text()
+    plt.close("all")

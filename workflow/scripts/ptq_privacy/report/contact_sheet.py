@@ -3,87 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from ptq_privacy.data import kinds
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
+from ptq_privacy.report.quoted import quoted
 from ptq_privacy.study.variants import Variant
 
 COLUMNS, ROWS = 10, 2
-SHARED_COLOUR = "#D55E00"
+FRAME_GAP = 0.045
+"""Of an image's width, in white between it and its frame: the image may be as dark."""
 
 
-def most_exposed(exposure: pd.DataFrame, variant: str, count: int) -> pd.DataFrame:
-    """The samples with the highest exposure at 0.1% FPR, by that at 1% among equals.
+def most_exposed(exposure: pd.DataFrame, variant: str, count: int, fpr: float) -> pd.DataFrame:
+    """The samples with the highest exposure at an FPR, by that at 1% among equals.
 
     Exposure is the share of targets in which a sample is caught as a member, less the share in
     which it is called a member as a non-member. A sample that is never one of the two has none.
 
     Args:
-        exposure: what the stage `expose` wrote of every sample.
+        exposure: what the stage `measure_exposure` wrote of every sample.
     """
     own = exposure[exposure["variant"] == variant].copy()
-    for fpr in ("0.001", "0.01"):
-        own[f"exposure_{fpr}"] = own[f"caught_{fpr}"] - own[f"false_{fpr}"]
-    own = own.dropna(subset=["exposure_0.001"])
-    order = ["exposure_0.001", "exposure_0.01", "sample"]
-    return own.sort_values(order, ascending=[False, False, True]).head(count)
+    for at in (f"{fpr:g}", "0.01"):
+        own[f"exposure_{at}"] = own[f"caught_{at}"] - own[f"false_{at}"]
+    first = f"exposure_{fpr:g}"
+    own = own.dropna(subset=[first])
+    order = list(dict.fromkeys([first, "exposure_0.01", "sample"]))
+    ascending = [column == "sample" for column in order]
+    return own.sort_values(order, ascending=ascending).head(count)
 
 
 def shown_variants(summary: pd.DataFrame) -> list[str]:
-    """Full precision, and the most accurate recipe of those with the fewest bits.
+    """Full precision and, if there is any other, the most accurate recipe with the fewest bits.
 
     Args:
         summary: one network's rows of the summary.
     """
     own = summary[(summary["method"] != "full") & summary["head_bits"].isna()]
+    if own.empty:
+        return ["full"]
     fewest = own[own["bits"] == own["bits"].min()]
     return ["full", str(fewest.loc[fewest["test_accuracy_mean"].idxmax(), "variant"])]
 
 
-def plot(
+def draw(
     exposure: pd.DataFrame,
     dataset: Dataset,
     variants: Sequence[str],
     title: str,
-    paths: Sequence[str | Path],
-    origin: Origin | None = None,
-) -> None:
-    """A block of the most exposed images for each variant; those in several blocks are framed."""
-    chosen = [most_exposed(exposure, variant, COLUMNS * ROWS) for variant in variants]
+    nonmembers: int,
+) -> Figure:
+    """A block of the most exposed images for each variant; those in several blocks are framed.
+
+    Args:
+        nonmembers: of each target.
+    """
+    fpr = quoted(nonmembers).fpr
+    if fpr is None:
+        few = f"{nonmembers} non-members a target resolve no rate that is counted"
+        return style.message(f"{title}: which images are exposed most cannot be told; {few}.")
+    chosen = [most_exposed(exposure, variant, COLUMNS * ROWS, fpr) for variant in variants]
     shared = set.intersection(*(set(rows["sample"]) for rows in chosen))
     figure = plt.figure(figsize=(COLUMNS * 0.95, (1.25 * ROWS + 0.3) * len(variants)))
     blocks = figure.subfigures(len(variants), 1, squeeze=False)[:, 0]
-    with style.saved(figure, paths, origin):
-        for block, variant, rows in zip(blocks, variants, chosen, strict=True):
-            name = style.name(Variant.recorded(variant))
-            block.suptitle(f"most exposed: {name}", x=0.01, ha="left", fontsize=9)
-            axes = block.subplots(ROWS, COLUMNS).ravel()
-            for axis in axes:
-                axis.axis("off")
-            for axis, (_, row) in zip(axes, rows.iterrows(), strict=False):
-                _image(axis, dataset, row, framed=row["sample"] in shared)
-            block.subplots_adjust(0.01, 0.02, 0.99, 0.8, wspace=0.12, hspace=0.42)
-        figure.suptitle(title, x=0.01, y=1.0, ha="left", va="bottom")
+    for block, variant, rows in zip(blocks, variants, chosen, strict=True):
+        name = style.name(Variant.recorded(variant))
+        block.suptitle(f"most exposed: {name}", x=0.01, ha="left", fontsize=9)
+        axes = block.subplots(ROWS, COLUMNS).ravel()
+        for axis in axes:
+            axis.axis("off")
+        for axis, (_, row) in zip(axes, rows.iterrows(), strict=False):
+            _image(axis, dataset, row, f"{fpr:g}", framed=row["sample"] in shared)
+        block.subplots_adjust(0.01, 0.02, 0.99, 0.8, wspace=0.14, hspace=0.46)
+    legend = f"above each: class, share caught / share falsely accused at {100 * fpr:g} % FPR"
+    if len(variants) > 1:
+        legend += "; framed: in both blocks"
+    figure.suptitle(f"{title}\n{legend}", x=0.01, y=1.0, ha="left", va="bottom", fontsize=9)
+    return figure
 
 
-def _image(axis: Axes, dataset: Dataset, row: pd.Series, framed: bool) -> None:
+def _image(axis: Axes, dataset: Dataset, row: pd.Series, fpr: str, framed: bool) -> None:
     pixels = kinds.part(dataset.kind, "show").picture(dataset.train_inputs[row["sample"]])
     axis.axis("on")
     axis.grid(False)
     axis.set(xticks=[], yticks=[])
     axis.imshow(pixels, cmap="gray")
-    for spine in axis.spines.values():
-        spine.set(visible=framed, color=SHARED_COLOUR, linewidth=2.5)
+    axis.spines[:].set_visible(False)
+    if framed:
+        corner, side = (-FRAME_GAP, -FRAME_GAP), 1 + 2 * FRAME_GAP
+        frame = Rectangle(corner, side, side, fill=False, linewidth=1.5, transform=axis.transAxes)
+        frame.set_clip_on(False)
+        axis.add_patch(frame)
     name = dataset.classes[row["label"]]
-    rates = f"{100 * row['caught_0.001']:.0f} / {100 * row['false_0.001']:.0f} %"
-    axis.set_title(f"{_short(name)}\n{rates}", fontsize=7, pad=3)
+    rates = f"{100 * row[f'caught_{fpr}']:.0f} / {100 * row[f'false_{fpr}']:.0f} %"
+    axis.set_title(f"{_short(name)}\n{rates}", fontsize=7, pad=5)
 
 
 def _short(name: str, longest: int = 14) -> str:

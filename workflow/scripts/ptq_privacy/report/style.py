@@ -1,13 +1,15 @@
-"""How a variant looks in every figure: the method by colour, the bits by marker and line.
+"""What each colour, mark and line means, the same in every figure.
 
-Colours are Okabe and Ito's, which the colour-blind tell apart.
+A colour is a method (black is full precision) or, of another palette, an attack. The shape of a
+mark and the dashes of a line are a bit width; a hollow mark or another stroke is a head at bits of
+its own. Adversaries and groups of samples have marks that no bit width has, in their row's colour.
+The methods' colours are Okabe and Ito's, the attacks' of Tol's, which the colour-blind tell apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import cycle
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import CARETLEFTBASE, CARETRIGHTBASE
 
 from ptq_privacy.files import origin as origins
 from ptq_privacy.files.atomic import replacing
@@ -25,11 +30,40 @@ from ptq_privacy.files.origin import Origin
 from ptq_privacy.study import fragments
 from ptq_privacy.study.variants import Variant
 
-PALETTE = ("#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+PALETTE = ("#56B4E9", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+SHADES = ((0, 0.45), (1, 0.5), (0, 0.7), (1, 0.75))
+"""Beyond a palette's end: its colours mixed with black (0) or white (1), and by how much."""
 FULL_COLOUR = "#000000"
-MARKERS = ("o", "s", "^", "v", "D", "P", "X")
-LINES: tuple[Any, ...] = ("-", "--", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)))
-DECOUPLED_LINE = "-."
+ATTACK_PALETTE = ("#332288", "#882255", "#C8B45A", "#225522", "#661100")
+NEUTRAL = "#555555"
+FAINT = "#cccccc"
+
+MARKERS: tuple[Any, ...] = ("o", "s", "^", "v", "p", "h", (4, 1, 0), (3, 1, 0))
+LINES: tuple[Any, ...] = (
+    "-",
+    "--",
+    (0, (1, 1)),
+    (0, (5, 1, 1, 1, 1, 1)),
+    (0, (8, 3)),
+    (0, (3, 1, 1, 1)),
+    (0, (1, 3)),
+    (0, (10, 2, 2, 2)),
+)
+FILLS = ("none", "bottom", "left", "top", "right")
+WIDTHS = (0.9, 2.6, 0.5, 3.4, 4.2)
+"""Of marks and lines of variants whose head has bits of its own, by the place of these bits."""
+
+ATTACK_MARKERS = ("P", "X", "d", "<", ">", "8")
+ADVERSARIES: dict[str, dict[str, Any]] = {
+    "transfer": {"marker": "x", "markersize": 5, "markeredgewidth": 1.4},
+    "adaptive": {"marker": "D", "markersize": 4},
+}
+GROUPS: dict[str, dict[str, Any]] = {
+    "top_1%": {"marker": (6, 2, 0), "markersize": 6, "markeredgewidth": 1},
+    "other_99%": {"marker": ".", "markersize": 6},
+}
+ESTIMATE: dict[str, Any] = {"marker": "|", "markersize": 8, "markeredgewidth": 1.8}
+"""Of a number that stands alone in its row."""
 
 mpl.rcParams.update(
     {
@@ -37,6 +71,7 @@ mpl.rcParams.update(
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
+        "axes.axisbelow": True,
         "grid.color": "#e6e6e6",
         "grid.linewidth": 0.6,
         "legend.frameon": False,
@@ -65,53 +100,178 @@ def name(variant: Variant) -> str:
     """A variant in words, for legends and tables: `BRECQ 1.58 bits, head 8`."""
     if variant.method is None:
         return "full precision"
+    return f"{method_title(variant.method)} {_recipe(variant)}"
+
+
+def _recipe(variant: Variant) -> str:
     head = "" if variant.head_bits is None else f", head {variant.head_bits:g}"
-    return f"{method_title(variant.method)} {variant.bits:g} bits{head}"
+    return f"{variant.bits:g} bits{head}"
 
 
 def colours(variants: Sequence[Variant]) -> dict[str | None, str]:
     """A colour for each method of a study, in the study's order; None stands for full precision."""
     methods = dict.fromkeys(variant.method for variant in variants if variant.compressed)
-    return {None: FULL_COLOUR, **dict(zip(methods, cycle(PALETTE), strict=False))}
-
-
-def look(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
-    """Marker, line and fill of a variant among the study's; a decoupled one is hollow."""
-    if variant.bits is None:
-        return {"marker": "*", "linestyle": "-", "markersize": 13, "fillstyle": "full"}
-    widths = sorted({p.bits for p in variants if p.bits is not None}, reverse=True)
-    place = widths.index(variant.bits)
-    decoupled = variant.head_bits is not None
-    return {
-        "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": DECOUPLED_LINE if decoupled else LINES[place % len(LINES)],
-        "markersize": 6,
-        "fillstyle": "none" if decoupled else "full",
+    return {None: FULL_COLOUR} | {
+        method: _of(PALETTE, place) for place, method in enumerate(methods)
     }
 
 
-def legend_beside(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """One legend for all panels, to their right, where it hides no data."""
-    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+def _of(palette: Sequence[str], place: int) -> str:
+    """A colour of a palette or, beyond its end, a shade of one: none is given twice."""
+    turn, place = divmod(place, len(palette))
+    if turn == 0:
+        return palette[place]
+    towards, share = SHADES[(turn - 1) % len(SHADES)]
+    share *= 0.9 ** ((turn - 1) // len(SHADES))
+    red, green, blue = ((1 - share) * part + share * towards for part in to_rgb(palette[place]))
+    return to_hex((red, green, blue))
 
 
-def chance(axis: Axes, level: float) -> None:
-    """A dotted line across the panel at what guessing would reach."""
-    axis.axhline(level, color="#555555", linewidth=0.8, linestyle=":")
-    place = axis.get_yaxis_transform()
-    axis.text(1.0, level, " chance", transform=place, va="center", fontsize=7)
+def mark(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
+    """How a variant's mark looks among the study's, but for the colour, as `Axes.plot` takes it."""
+    if variant.bits is None:
+        return {"marker": "*", "markersize": mark_size(variant), "linestyle": "none"}
+    bits, head = _places(variant, variants)
+    shape = MARKERS[bits % len(MARKERS)]
+    drawn = {"marker": shape, "markersize": mark_size(variant), "linestyle": "none"}
+    if head is None:
+        return drawn
+    fill = FILLS[head % len(FILLS)]
+    if fill == "none":
+        return drawn | {"markerfacecolor": "white"}
+    return drawn | {"fillstyle": fill, "markerfacecoloralt": "white"}
 
 
-@contextmanager
-def saved(
-    figure: Figure, paths: Sequence[str | Path], origin: Origin | None = None
-) -> Iterator[None]:
-    """Save a figure to each path, SVG or PNG by its suffix, when the block has drawn it.
+def mark_size(variant: Variant) -> float:
+    """In points."""
+    return 6 if variant.compressed else 12
+
+
+def line(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
+    """How a variant's line looks among the study's, but for the colour."""
+    if variant.bits is None:
+        return {"linestyle": "-", "linewidth": 1.6}
+    bits, head = _places(variant, variants)
+    width = 1.6 if head is None else WIDTHS[head % len(WIDTHS)]
+    return {"linestyle": LINES[bits % len(LINES)], "linewidth": width}
+
+
+def _places(variant: Variant, variants: Sequence[Variant]) -> tuple[int, int | None]:
+    """The place of its bits, and of its head's, among those of the study, the most bits first."""
+    assert variant.bits is not None
+    bits = sorted({p.bits for p in variants if p.bits is not None}, reverse=True)
+    heads = sorted({p.head_bits for p in variants if p.head_bits is not None}, reverse=True)
+    head = None if variant.head_bits is None else heads.index(variant.head_bits)
+    return bits.index(variant.bits), head
+
+
+def attack(place: int) -> dict[str, Any]:
+    """How an attack's line and marks look; the same for its online and its offline form."""
+    return {
+        "color": _of(ATTACK_PALETTE, place),
+        "marker": ATTACK_MARKERS[place % len(ATTACK_MARKERS)],
+        "markersize": 5,
+    }
+
+
+def methods_key(variants: Sequence[Variant]) -> list[Artist]:
+    """Of a legend: what method each colour is."""
+    return [
+        Line2D([], [], color=colour, linewidth=4, label=method_title(method))
+        for method, colour in colours(variants).items()
+        if method is not None
+    ]
+
+
+def key(
+    shown: Sequence[Variant],
+    variants: Sequence[Variant],
+    drawn: Callable[[Variant, Sequence[Variant]], dict[str, Any]],
+) -> dict[str, list[Artist]]:
+    """A legend's groups: colours for methods, marks or lines for bits, each kind once.
+
+    Args:
+        shown: those in the figure, or in the part of it that is explained.
+        variants: the study's.
+        drawn: `mark` or `line`, whichever tells the bits in this figure.
+    """
+    full = Variant()
+    groups: dict[str, list[Artist]] = {
+        "": [Line2D([], [], color=FULL_COLOUR, label=name(full), **drawn(full, variants))]
+    }
+    recipes = {_recipe(variant): variant for variant in shown if variant.compressed}
+    if recipes:
+        groups["method"] = methods_key(variants)
+        groups["bits a weight"] = [
+            Line2D([], [], color=NEUTRAL, label=label, **drawn(variant, variants))
+            for label, variant in recipes.items()
+        ]
+    return groups
+
+
+def title(figure: Figure, text: str, note: str = "") -> None:
+    """What the figure is about, as wide as it allows, and beneath it what must be known of it."""
+    characters = int(13 * (figure.get_figwidth() + 1.6))  # above the legend too
+    lines = textwrap.wrap(text, characters)
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10.5)
+    if note:
+        shown = "\n".join(textwrap.wrap(note, int(1.2 * characters)))
+        figure.supxlabel(shown, x=0.01, ha="left", fontsize=8, color=NEUTRAL)
+
+
+def legend_beside(figure: Figure, groups: Mapping[str, Sequence[Artist]]) -> None:
+    """All that colours, marks and lines mean, by kind, to the right of all panels."""
+    figure.draw_without_rendering()
+    top = max(axis.get_position().y1 for axis in figure.axes)
+    for heading, handles in groups.items():
+        legend = figure.legend(
+            handles=list(handles),
+            title=heading or None,
+            loc="upper left",
+            bbox_to_anchor=(1.0, top),
+            borderaxespad=0,
+            alignment="left",
+            fontsize=8,
+            title_fontproperties={"size": 8, "weight": "bold"},
+        )
+        box = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+        top = box.transformed(figure.transFigure.inverted()).y0 - 0.08 / figure.get_figheight()
+
+
+def chance(axis: Axes, level: float, named: bool = True) -> None:
+    """A dotted line across the panel at what guessing would reach, named at its right end."""
+    axis.axhline(level, color=NEUTRAL, linewidth=0.8, linestyle=":", zorder=1)
+    if named:
+        place = axis.get_yaxis_transform()
+        axis.text(1.0, level, " chance", transform=place, va="center", fontsize=7)
+
+
+def caret(axis: Axes, edge: float, place: float, colour: str, side: str) -> None:
+    """At an edge of the panel: something goes on beyond it."""
+    marker = CARETLEFTBASE if side == "left" else CARETRIGHTBASE
+    axis.plot([edge], [place], marker=marker, color=colour, clip_on=False, markersize=5)
+
+
+def reference(axis: Axes, *levels: float) -> None:
+    """Dotted upright lines at values that mean something, such as none and all."""
+    for level in levels:
+        axis.axvline(level, color=NEUTRAL, linewidth=0.8, linestyle=":", zorder=1)
+
+
+def message(text: str) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    figure, axis = plt.subplots(figsize=(8, 1.2), layout="constrained")
+    axis.axis("off")
+    axis.text(0, 0.5, "\n".join(textwrap.wrap(text, 100)), va="center")
+    return figure
+
+
+def save(figure: Figure, paths: Sequence[str | Path], origin: Origin | None = None) -> None:
+    """Save a figure to each path, SVG or PNG by its suffix, and forget it.
 
     Args:
         origin: the record of what made it.
     """
-    yield
     made = dict(origin or {})
     for path in map(Path, paths):
         with replacing(path) as temporary:

@@ -1,33 +1,35 @@
-"""TPR against the number of shadow models: how many each attack needs, and which does with few."""
+"""Leakage against the number of shadow models: how many each attack needs, who does with few."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style
+from ptq_privacy.report.quoted import note, quoted
 from ptq_privacy.study.seeds import generator
 
-LINES = ("-", "--", "-.", ":")
 REPLICATES = 1000
+SHIFT = 0.07
+"""Between attacks, in doublings, so that their intervals do not hide each other."""
 
 
-def plot(
-    table: pd.DataFrame, title: str, paths: Sequence[str | Path], origin: Origin | None = None
-) -> None:
+def draw(table: pd.DataFrame, title: str, nonmembers: int) -> Figure:
     """One panel for scores that know models with the sample, one for those that do not.
 
     A score that is neither called online nor offline stands in both.
 
     Args:
         table: what the stage `sweep_shadow_models` wrote.
+        nonmembers: of each target.
     """
+    measure = quoted(nonmembers)
     scores = list(table["attack"].unique())
     offline = [score for score in scores if "_offline" in score]
     panels = {"online": [score for score in scores if score not in offline]}
@@ -35,27 +37,33 @@ def plot(
         panels["offline"] = [score for score in scores if "_online" not in score]
     kinds = list(dict.fromkeys(map(_kind, scores)))
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(4 * len(panels), 3.6), sharey=True, squeeze=False
+        1,
+        len(panels),
+        figsize=(4.3 * len(panels), 3.8),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
-    with style.saved(figure, paths, origin):
-        for axis, (name, shown) in zip(axes[0], panels.items(), strict=True):
-            for score in shown:
-                _line(axis, table[table["attack"] == score], score, kinds.index(_kind(score)))
-            sizes = table["shadow_models"].unique()
-            axis.set_xscale("log", base=2)
-            axis.set_xticks(sizes, [str(size) for size in sizes])
-            axis.minorticks_off()
-            axis.set_xlabel("shadow models")
-            axis.set_title(f"{name} attacks", loc="left")
-        axes[0, 0].set_ylabel("TPR at 0.1 % FPR (%)")
+    sizes = sorted(table["shadow_models"].unique())
+    for axis, (name, shown) in zip(axes[0], panels.items(), strict=True):
+        for score in shown:
+            own = table[table["attack"] == score]
+            spread = measure.scale * intervals(own, measure.metric)
+            _line(axis, spread, kinds.index(_kind(score)), len(kinds))
+        style.chance(axis, measure.chance, named=axis is axes[0, -1])
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(sizes, [str(size) for size in sizes])
+        axis.minorticks_off()
+        axis.set_xlabel("shadow models")
+        axis.set_title(f"{name} attacks", loc="left", fontsize=9)
+    axes[0, 0].set_ylabel(measure.label)
+    if measure.unit:
         axes[0, 0].set_ylim(bottom=0)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        labels = [label.replace(" online", "") for label in labels]
-        figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
-        figure.suptitle(
-            f"{title}, full precision: attacks with fewer shadow models", x=0.01, ha="left"
-        )
-        figure.tight_layout()
+    style.title(
+        figure, f"{title}, full precision: attacks with fewer shadow models", note(nonmembers)
+    )
+    style.legend_beside(figure, {"attack": _legend(scores, kinds)})
+    return figure
 
 
 def _kind(score: str) -> str:
@@ -63,21 +71,25 @@ def _kind(score: str) -> str:
     return score.replace("_online", "").replace("_offline", "")
 
 
-def _line(axis: Axes, rows: pd.DataFrame, score: str, place: int) -> None:
-    colour = style.PALETTE[1:][place % (len(style.PALETTE) - 1)]
-    spread = 100 * intervals(rows)
-    axis.plot(
-        spread.index,
-        spread["mean"],
-        color=colour,
-        marker=style.MARKERS[place % len(style.MARKERS)],
-        linestyle=LINES[place % len(LINES)],
-        markersize=5,
-        label=style.score_title(score),
-    )
-    axis.fill_between(
-        spread.index, spread["low"], spread["high"], color=colour, alpha=0.18, linewidth=0
-    )
+def _line(axis: Axes, spread: pd.DataFrame, place: int, of: int) -> None:
+    x = spread.index.to_numpy() * 2 ** (SHIFT * (place - (of - 1) / 2))
+    look = style.attack(place)
+    axis.vlines(x, spread["low"], spread["high"], look["color"], linewidth=0.8)
+    axis.plot(x, spread["mean"], **look)
+
+
+def _legend(scores: Sequence[str], kinds: Sequence[str]) -> list[Line2D]:
+    """An entry a kind, called by its score's title without the form."""
+    titles = {_kind(score): style.score_title(score) for score in scores}
+    return [
+        Line2D(
+            [],
+            [],
+            label=titles[kind].replace(" online", "").replace(" offline", ""),
+            **style.attack(place),
+        )
+        for place, kind in enumerate(kinds)
+    ]
 
 
 def intervals(rows: pd.DataFrame, metric: str = "tpr_at_fpr_0.001") -> pd.DataFrame:

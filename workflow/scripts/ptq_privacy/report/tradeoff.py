@@ -3,120 +3,129 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from ptq_privacy.files.origin import Origin
-from ptq_privacy.report import style
-from ptq_privacy.report.summary import TPR
+from ptq_privacy.report import sidestep, style
+from ptq_privacy.report.quoted import Quoted, note, quoted
 from ptq_privacy.study.variants import Variant
 
+COLLAPSED = 0.75
+"""A network that keeps less of full precision's accuracy stands in a strip of its own, so that it
+does not squeeze the others."""
 
-def plot(
-    table: pd.DataFrame,
-    dataset: str,
-    network: str,
-    attack: str,
-    paths: Sequence[str | Path],
-    origin: Origin | None = None,
-) -> None:
-    """Test accuracy against TPR@0.1%FPR of one attack, a panel an adversary.
 
-    Bars: 95 % interval of the TPR; one standard deviation over targets of the accuracy.
+def draw(table: pd.DataFrame, title: str, attack: str) -> Figure:
+    """Test accuracy against what one attack finds, a panel an adversary.
+
+    Bars: 95 % interval of the leakage; one standard deviation over targets of the accuracy.
+
+    Args:
+        table: one network's rows of the summary.
+        attack: whose scores are drawn.
     """
-    chosen = table[
-        (table["dataset"] == dataset) & (table["network"] == network) & (table["attack"] == attack)
-    ]
+    chosen = table[table["attack"] == attack]
+    nonmembers = int(chosen["nonmembers"].min())
+    measure = quoted(nonmembers)
     adversaries = list(chosen["adversary"].unique())
     variants = [Variant.recorded(text) for text in chosen["variant"].unique()]
+    collapsed = _collapsed(chosen)
+    # A strip, where there is one, before each panel.
+    widths = [*((1,) if collapsed.any() else ()), 3.4]
     figure, axes = plt.subplots(
-        1, len(adversaries), figsize=(4.2 * len(adversaries), 3.8), sharey=True, squeeze=False
+        1,
+        len(adversaries) * len(widths),
+        figsize=((4.2 if len(widths) == 1 else 4.7) * len(adversaries), 4.0),
+        sharey=True,
+        squeeze=False,
+        width_ratios=widths * len(adversaries),
+        layout="constrained",
     )
-    with style.saved(figure, paths, origin):
-        for axis, adversary in zip(axes[0], adversaries, strict=True):
-            shown = (chosen["adversary"] == adversary) | (chosen["variant"] == "full")
-            _panel(axis, chosen[shown], variants)
-            axis.set_title(f"{adversary} shadow models", loc="left")
-        axes[0, 0].set_ylabel("TPR at 0.1 % FPR (%)")
-        figure.suptitle(
-            f"{dataset}, {network}: leakage to {style.score_title(attack)} against accuracy",
-            x=0.01,
-            ha="left",
-        )
-        style.legend_beside(figure, legend(variants))
-        figure.tight_layout()
+    panels = axes[0].reshape(len(adversaries), len(widths))
+    for row, adversary in zip(panels, adversaries, strict=True):
+        shown = (chosen["adversary"] == adversary) | (chosen["variant"] == "full")
+        row[0].set_title(f"{adversary} shadow models", loc="left", fontsize=9)
+        row[-1].set_xlabel("test accuracy (%)")
+        if len(row) > 1:
+            _limit(row[0], chosen[collapsed])
+            row[0].set_xlabel("collapsed (%)")
+            row[0].xaxis.set_major_locator(MaxNLocator(2))
+        _limit(row[-1], chosen[~collapsed])
+        style.chance(row[-1], measure.chance, named=adversary == adversaries[-1])
+        if len(row) > 1:
+            style.chance(row[0], measure.chance, named=False)
+            _broken(row[0], row[1])
+    axes[0, 0].set_ylim(measure.heights(chosen))
+    axes[0, 0].set_ylabel(measure.label)
+    style.title(
+        figure,
+        f"{title}: leakage to {style.score_title(attack)} against accuracy",
+        note(nonmembers),
+    )
+    style.legend_beside(figure, style.key(variants, variants, style.mark))
+    for row, adversary in zip(panels, adversaries, strict=True):
+        shown = (chosen["adversary"] == adversary) | (chosen["variant"] == "full")
+        _marks(row[-1], chosen[shown & ~collapsed], variants, measure)
+        if len(row) > 1:
+            _marks(row[0], chosen[shown & collapsed], variants, measure)
+    return figure
 
 
-def _panel(axis: Axes, rows: pd.DataFrame, variants: Sequence[Variant]) -> None:
-    left = _left_edge(rows)
-    for _, row in rows.iterrows():
-        variant = Variant.recorded(row["variant"])
-        look = style.look(variant, variants)
-        accuracy, deviation = 100 * row["test_accuracy_mean"], 100 * row["test_accuracy_std"]
-        tpr = 100 * row[f"{TPR}_mean"]
-        beyond = accuracy < left
-        axis.errorbar(
-            left if beyond else accuracy,
-            tpr,
-            xerr=None if beyond else deviation,
-            yerr=[[tpr - 100 * row[f"{TPR}_low"]], [100 * row[f"{TPR}_high"] - tpr]],
-            color=style.colours(variants)[variant.method],
-            marker=look["marker"],
-            markersize=look["markersize"],
-            fillstyle=look["fillstyle"],
-            elinewidth=0.8,
-            alpha=0.9,
-            clip_on=not beyond,
-        )
-    lost = 100 * rows["test_accuracy_mean"][100 * rows["test_accuracy_mean"] < left]
-    if len(lost):
-        note = f"← {lost.min():.0f} to {lost.max():.0f} %"
-        highest = 100 * rows.loc[lost.index, f"{TPR}_mean"].max()
-        axis.annotate(
-            note,
-            (left, highest),
-            (6, 5),
-            textcoords="offset points",
-            fontsize=7,
-            bbox={"color": "white", "pad": 0.5, "alpha": 0.8},
-        )
-    style.chance(axis, 0.1)
-    axis.set_xlim(left=left)
-    axis.set_ylim(bottom=0)
-    axis.set_xlabel("test accuracy (%)")
-
-
-def _left_edge(rows: pd.DataFrame) -> float:
-    """Where the axis begins, in per cent; collapsed networks, on its edge, must not squeeze others.
-
-    A network has collapsed if it has lost more than a quarter of full precision's accuracy.
-    """
+def _collapsed(rows: pd.DataFrame) -> pd.Series:
     accuracy = rows["test_accuracy_mean"]
-    kept = rows[accuracy > 0.75 * accuracy[rows["variant"] == "full"].iloc[0]]
-    lowest = (kept["test_accuracy_mean"] - kept["test_accuracy_std"].fillna(0)).min()
-    room = 0.06 * (accuracy.max() - lowest) + 1e-3
-    return 100 * float(lowest - room)
+    return accuracy < COLLAPSED * accuracy[rows["variant"] == "full"].iloc[0]
 
 
-def legend(variants: Sequence[Variant]) -> list[Line2D]:
-    """Colours for methods, markers for bits: as many entries as kinds, not as points."""
-    compressed = [variant for variant in variants if variant.compressed]
+def _limit(axis: Axes, rows: pd.DataFrame) -> None:
+    """Room for all marks, in per cent; a wide bar does not squeeze them, it is cut."""
+    low, high = 100 * rows["test_accuracy_mean"].min(), 100 * rows["test_accuracy_mean"].max()
+    usual = 100 * rows["test_accuracy_std"].fillna(0).median()
+    room = 0.08 * (high - low) + 1.5 * usual + 0.2
+    axis.set_xlim(max(low - room, 0), min(high + room, 100 + 0.5 * room))
+
+
+def _broken(left: Axes, right: Axes) -> None:
+    """Slanted strokes where the axis of accuracy is broken."""
+    right.spines["left"].set_visible(False)
+    right.tick_params(left=False)
+    slanted: dict[str, Any] = {
+        "marker": [(-0.6, -1), (0.6, 1)],
+        "markersize": 7,
+        "linestyle": "none",
+    }
+    for axis, place in ((left, 1), (right, 0)):
+        axis.plot([place], [0], color="k", clip_on=False, transform=axis.transAxes, **slanted)
+
+
+def _marks(axis: Axes, rows: pd.DataFrame, variants: Sequence[Variant], measure: Quoted) -> None:
+    """Each variant's mark and bars, in the axis's final place and limits."""
+    accuracy = 100 * rows["test_accuracy_mean"].to_numpy()
+    deviation = 100 * rows["test_accuracy_std"].fillna(0).to_numpy()
+    mean, low, high = measure.values(rows)
+    shown = [Variant.recorded(text) for text in rows["variant"]]
+    beside = sidestep.moved(axis, accuracy, mean, [style.mark_size(v) for v in shown], (low, high))
     colours = style.colours(variants)
-    handles = [_handle("full precision", variants[0], variants, style.FULL_COLOUR)]
-    for method in dict.fromkeys(variant.method for variant in compressed):
-        label = style.method_title(str(method))
-        handles.append(Line2D([], [], color=colours[method], linewidth=4, label=label))
-    shapes = {(variant.bits, variant.head_bits): variant for variant in compressed}
-    for (bits, head_bits), variant in shapes.items():
-        head = "" if head_bits is None else f", head {head_bits:g}"
-        handles.append(_handle(f"{bits:g} bits{head}", variant, variants, "#555555"))
-    return handles
+    for place, variant in enumerate(shown):
+        colour, x, y = colours[variant.method], beside[place], mean[place]
+        axis.vlines(x, low[place], high[place], colour, linewidth=0.8, alpha=0.7)
+        _across(axis, (accuracy[place], deviation[place]), x, y, colour)
+        axis.plot([x], [y], color=colour, zorder=3, **style.mark(variant, variants))
 
 
-def _handle(label: str, variant: Variant, variants: Sequence[Variant], colour: str) -> Line2D:
-    look = style.look(variant, variants)
-    return Line2D([], [], color=colour, label=label, **{**look, "linestyle": "none"})
+def _across(axis: Axes, accuracy: tuple[float, float], x: float, y: float, colour: str) -> None:
+    """The bar of the accuracy's deviation, as far as a mark that was moved to `x`."""
+    mean, deviation = accuracy
+    ends = min(mean - deviation, x), max(mean + deviation, x)
+    axis.hlines(y, *ends, colour, linewidth=0.8, alpha=0.7)
+    if x != mean:
+        axis.plot([mean], [y], ".", color=colour, markersize=3)
+    left, right = axis.get_xlim()
+    if ends[0] < left:
+        style.caret(axis, left, y, colour, "left")
+    if ends[1] > right:
+        style.caret(axis, right, y, colour, "right")

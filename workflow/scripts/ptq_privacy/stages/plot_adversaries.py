@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
-from ptq_privacy.report import side_by_side
+from ptq_privacy.report import side_by_side, style
+from ptq_privacy.report.quoted import quoted
 
 
 def plot_adversaries(
@@ -23,5 +24,8 @@ def plot_adversaries(
     """Draw both adversaries of some scores side by side."""
     table = tables.read_frame(summary)
     own = table[(table["dataset"] == dataset) & (table["network"] == network)]
-    both = side_by_side.side_by_side(tables.read_frame(comparisons), own)
-    side_by_side.plot(both, attacks, title, outputs, origin)
+    nonmembers = int(own["nonmembers"].min())
+    measure = quoted(nonmembers)
+    both = side_by_side.side_by_side(tables.read_frame(comparisons), own, measure.metric)
+    figure = side_by_side.draw(both, attacks, title, measure, nonmembers)
+    style.save(figure, outputs, origin)

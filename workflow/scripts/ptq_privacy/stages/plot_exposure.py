@@ -8,7 +8,7 @@ from pathlib import Path
 from ptq_privacy.data import dataset as datasets
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
-from ptq_privacy.report import contact_sheet, exposure_figure
+from ptq_privacy.report import contact_sheet, exposure_figure, style
 
 
 def plot_exposure(
@@ -29,15 +29,16 @@ def plot_exposure(
         exposures: what it adds up to, by adversary.
     """
     title = f"{dataset}, {network}"
-    frames = {adversary: tables.read_frame(path) for adversary, path in exposures.items()}
-    exposure_figure.plot(frames, title, outputs, origin)
     table = tables.read_frame(summary)
     own = table[(table["dataset"] == dataset) & (table["network"] == network)]
-    contact_sheet.plot(
+    nonmembers = int(own["nonmembers"].min())
+    frames = {adversary: tables.read_frame(path) for adversary, path in exposures.items()}
+    style.save(exposure_figure.draw(frames, title, nonmembers), outputs, origin)
+    sheet = contact_sheet.draw(
         tables.read_frame(exposed),
         datasets.read(dataset_path),
         contact_sheet.shown_variants(own),
         f"{title}, {list(exposures)[-1]} shadow models",
-        sheet_outputs,
-        origin,
+        nonmembers,
     )
+    style.save(sheet, sheet_outputs, origin)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ptq_privacy.files.origin import Origin
-from ptq_privacy.report import roc
+from ptq_privacy.report import roc, style
 
 
 def plot_roc(
@@ -16,5 +16,5 @@ def plot_roc(
     outputs: Sequence[str | Path],
     origin: Origin,
 ) -> None:
-    """Draw `roc.plot` of the score file of each variant, to each of `outputs`."""
-    roc.plot(scores, attack, title, outputs, origin)
+    """Draw the score file of each variant."""
+    style.save(roc.draw(scores, attack, title), outputs, origin)

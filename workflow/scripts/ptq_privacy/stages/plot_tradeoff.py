@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
-from ptq_privacy.report import storage, tradeoff
+from ptq_privacy.report import storage, style, tradeoff
 
 
 def plot_tradeoff(
@@ -21,5 +21,7 @@ def plot_tradeoff(
 ) -> None:
     """Draw both figures of the summary, for one score."""
     table = tables.read_frame(summary)
-    tradeoff.plot(table, dataset, network, attack, outputs, origin)
-    storage.plot(table, dataset, network, attack, storage_outputs, origin)
+    own = table[(table["dataset"] == dataset) & (table["network"] == network)]
+    title = f"{dataset}, {network}"
+    style.save(tradeoff.draw(own, title, attack), outputs, origin)
+    style.save(storage.draw(own, title, attack), storage_outputs, origin)
