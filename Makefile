@@ -46,8 +46,8 @@ lint: .venv
 
 .venv: .venv/pins.txt
 
-.venv/pins.txt: envs/requirements.txt
+.venv/pins.txt: envs/requirements.txt envs/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --requirement $<
-	@cp $< $@
+	.venv/bin/python -m pip install --quiet --requirement envs/requirements.txt --constraint envs/constraints.txt
+	@cat $^ > $@
