@@ -4,15 +4,20 @@ import hashlib
 import logging
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from torchvision import datasets
 
 from ptq_privacy.data.download import download
 from ptq_privacy.data.preparation import prepare
+from ptq_privacy.data.sources import fashion_mnist
 from ptq_privacy.study import fragments
 from tests.unit.data import published_archives
+
+SHIPPED = Path(__file__).parents[3] / "config"
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SUMS = {
@@ -205,10 +210,15 @@ def test_another_part_than_asked_for_is_not_used(server, fetch):
     assert [asked for _, asked in server.asked] == [None, "bytes=150000-", None]
 
 
-def test_a_damaged_download_of_before_is_replaced(server, fetch, tmp_path):
+def test_a_damaged_download_of_before_is_named_and_replaced(server, fetch, tmp_path, caplog):
     (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "file.bin").write_bytes(CONTENT[:1000])
+    damaged = tmp_path / "folder" / "file.bin"
+    damaged.write_bytes(CONTENT[:1000])
+    with pytest.raises(ConnectionError, match=rf"{damaged}: sha256 is .*; file\.bin could not be"):
+        fetch(404)
+    assert damaged.read_bytes() == CONTENT[:1000]
     assert fetch().read_bytes() == CONTENT
+    assert f"{damaged}: sha256 is" in caplog.text
 
 
 def test_no_server_at_all(tmp_path):
@@ -260,6 +270,7 @@ def test_every_published_set_is_downloaded_and_prepared(source, server, tmp_path
         digest = hashlib.sha256(content).hexdigest()
         served[file] = {"addresses": [server.address(f"/{file}")], "sha256": digest}
     monkeypatch.setitem(more, "files", served)
+    monkeypatch.setattr(fashion_mnist, "INSTALLED", tmp_path / "nowhere")
     monkeypatch.setattr("ptq_privacy.data.download.time.sleep", lambda _: None)
     server.answers += ["cut", 503]
     data = prepare({"name": "x", "source": source}, tmp_path / "downloads")
@@ -287,6 +298,33 @@ def test_a_local_path_touches_no_network(source, tmp_path, monkeypatch):
         published_archives.cifar(source, tmp_path / "x")
     data = prepare({"name": "x", "source": source, "path": str(tmp_path / "x")})
     assert len(data.train_labels)
+
+
+def test_the_shipped_fashion_mnist_config_uses_the_package_or_downloads(
+    server, tmp_path, monkeypatch
+):
+    config = yaml.safe_load((SHIPPED / "fashion-mnist.yaml").read_text())
+    settings = {"name": "x", **config["datasets"]["fashion-mnist"], "audit_samples": 200}
+    assert "path" not in settings
+    made = published_archives.fashion_mnist(tmp_path / "package")
+    files = {}
+    for path in (tmp_path / "package").iterdir():
+        server.content[f"/{path.name}"] = content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        files[path.name] = {"addresses": [server.address(f"/{path.name}")], "sha256": digest}
+    monkeypatch.setitem(fragments.get("sources", "fashion-mnist").more, "files", files)
+    monkeypatch.setattr(fashion_mnist, "INSTALLED", tmp_path / "package")
+    installed = prepare(settings, tmp_path / "downloads")
+    assert (server.asked, str(tmp_path / "package") in installed.source) == ([], True)
+    (tmp_path / "package" / "train-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"package/train-labels-idx1-ubyte\.gz: damaged"):
+        prepare(settings, tmp_path / "downloads")
+    monkeypatch.setattr(fashion_mnist, "INSTALLED", tmp_path / "nowhere")
+    downloaded = prepare(settings, tmp_path / "downloads")
+    assert sorted(path for path, _ in server.asked) == sorted(server.content.keys() - {"/file"})
+    assert downloaded.sha256 == installed.sha256
+    assert downloaded.source.endswith(", downloaded")
+    np.testing.assert_array_equal(downloaded.test_inputs, made["test_inputs"])
 
 
 def test_the_shipped_addresses_and_checksums_are_whole():

@@ -50,7 +50,10 @@ def download(
         ValueError: what was served does not match the checksums.
     """
     path = Path(path)
-    if path.is_file() and not _mismatch(path, checksums):
+    damage = _mismatch(path, checksums) if path.is_file() else None
+    if damage is not None:
+        log.warning("%s: %s; downloading it again", path, damage)
+    elif path.is_file():
         return path
     partial = path.with_name(f".{path.name}.partial")
     with _locked(partial) as file:
@@ -58,6 +61,10 @@ def download(
             if not (path.is_file() and not _mismatch(path, checksums)):  # another job may have
                 _try_all(list(addresses), file, partial, checksums, attempts, pause_s)
                 os.replace(partial, path)
+        except ConnectionError as error:
+            if damage is None:
+                raise
+            raise ConnectionError(f"{path}: {damage}; {error}") from None
         finally:
             if partial.exists() and not partial.stat().st_size:
                 partial.unlink()

@@ -1,12 +1,13 @@
 """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): 70,000 grey images of clothes, 28x28, 10 classes.
 
 Four files in Yann LeCun's idx format, gzipped or not: a magic number, the sizes of the dimensions
-(each 4 bytes, big-endian) and then the bytes themselves.
+(each 4 bytes, big-endian) and then the bytes themselves. Debian packages them.
 """
 
 from __future__ import annotations
 
 import gzip
+import logging
 import zlib
 from collections.abc import Mapping
 from math import prod
@@ -18,6 +19,9 @@ import numpy as np
 from ptq_privacy.data.dataset import Dataset
 from ptq_privacy.data.sources.published import classes, fetch, title
 
+log = logging.getLogger(__name__)
+
+INSTALLED = Path("/usr/share/datasets/fashion-mnist")  # by Debian's package dataset-fashion-mnist
 LIMIT = 1 << 30  # bytes of one file; the largest published one holds 47 million
 PARTS = {
     "train_images": ("train-images-idx3-ubyte", 3),
@@ -28,8 +32,11 @@ PARTS = {
 
 
 def load(settings: Mapping[str, Any], downloads: Path) -> Dataset:
-    """The four idx files of the folder `path`, or downloaded."""
+    """The four idx files of the folder `path`, or else as installed, or else downloaded."""
     folder = settings.get("path")
+    if folder is None and INSTALLED.is_dir():
+        folder = str(INSTALLED)
+        log.info("fashion-mnist: files of the package that is installed in %s", folder)
     arrays = {}
     for part, (file, dimensions) in PARTS.items():
         path = fetch("fashion-mnist", f"{file}.gz", downloads) if folder is None else None

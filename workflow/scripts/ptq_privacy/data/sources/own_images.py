@@ -1,24 +1,43 @@
-"""What the sources of your own images share: classes, the order of channels, a test set.
+"""What the sources of your own images share: parts, classes, a test set, one size and colour.
 
 A source may bring its own test set; otherwise `test_fraction` of the samples are drawn for it by
-the seed, classes in proportion. Samples keep their order.
+the seed, classes in proportion. Samples keep their order. Whatever was done to the images, or left
+out, is said in the log and recorded with the data set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ptq_privacy.data.dataset import Dataset
+from ptq_privacy.data.sources import image_size, labels
+from ptq_privacy.data.sources.pixels import in_colour
 from ptq_privacy.data.sources.split import stratified_order
 from ptq_privacy.study.seeds import generator
 
+log = logging.getLogger(__name__)
+
 TEST_FRACTION = 0.2
 
-Part = tuple[np.ndarray, np.ndarray]  # images uint8 [N, C, H, W] and labels int64 [N]
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images uint8 [N, C, H, W] and labels [N], int64 or text, of one part of a data set.
+
+    where: the file or folder; losses: what was done to make the images so, and to how many.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    where: str
+    losses: Counter[str]
 
 
 def path_of(settings: Mapping[str, Any]) -> Path:
@@ -36,88 +55,117 @@ def path_of(settings: Mapping[str, Any]) -> Path:
     return path
 
 
-def channels_first(images: np.ndarray, what: str) -> np.ndarray:
-    """Images uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] as [N, C, H, W], C being 1 or 3.
+def joined(parts: Sequence[Part]) -> Part:
+    """Several files of one part as one; grey ones in colour if others are.
 
     Raises:
-        ValueError: names `what` if the type or the shape is another, or the shape is ambiguous.
+        ValueError: names the file whose images or labels are of another kind than the first's.
     """
-    if images.dtype != np.uint8:
-        raise ValueError(f"{what}: pixels are {images.dtype}; allowed: uint8, 0 to 255")
-    if images.ndim == 3:
-        return images[:, None]
-    if images.ndim == 4:
-        first, last = images.shape[1] in (1, 3), images.shape[3] in (1, 3)
-        if first and not last:
-            return images
-        if last and not first:
-            return images.transpose(0, 3, 1, 2)
-    raise ValueError(
-        f"{what}: shape {images.shape}; allowed: [N, H, W], [N, H, W, C] or [N, C, H, W], "
-        "with 1 or 3 channels"
+    first = parts[0]
+    for part in parts:
+        _check_alike(first, part)
+    channels = max(part.images.shape[1] for part in parts)
+    return replace(
+        first,
+        images=np.concatenate([in_colour(part.images, channels) for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        losses=_sum(parts),
     )
 
 
-def numbered_classes(settings: Mapping[str, Any], labels: np.ndarray, what: str) -> list[str]:
-    """Names of classes that labels give by number: `classes` of the settings, or the numbers.
-
-    Raises:
-        ValueError: names `what` if there are no labels, or numbers that leave classes empty.
-    """
-    if "classes" in settings:
-        return list(settings["classes"])
-    if not len(labels):
-        raise ValueError(f"{what}: no samples")
-    if labels.max() >= len(labels):
-        raise ValueError(
-            f"{what}: label {labels.max()} of only {len(labels)} samples; allowed: 0 to the number "
-            "of classes - 1, none left out"
-        )
-    return [str(label) for label in range(labels.max() + 1)]
-
-
 def assemble(
-    settings: Mapping[str, Any], classes: Sequence[str], train: Part, test: Part | None
+    settings: Mapping[str, Any],
+    train: Part,
+    test: Part | None,
+    notes: Sequence[str] = (),
+    classes: Sequence[str] | None = None,
 ) -> Dataset:
     """A data set of what was read, with a test set drawn if there is none.
 
+    Args:
+        settings: of the data set.
+        train: the training part, or all samples.
+        test: the test part, if the data bring one.
+        notes: what is to be said of the parts.
+        classes: the classes' names, if the data tell them; the setting `classes` goes before.
+
     Raises:
-        ValueError: names the data set if there are too few samples, or `test_fraction` is wrong.
+        ValueError: names the data set, the file or the setting that is wrong.
     """
     name = f"data set {settings['name']!r}"
+    for part in filter(None, (train, test)):
+        if part.labels.shape != (len(part.images),):
+            raise ValueError(
+                f"{part.where}: {len(part.images)} images, but {len(part.labels)} labels"
+            )
+    names = labels.class_names(settings.get("classes"), classes, train.labels, train.where)
+    losses = _sum(filter(None, (train, test)))
     if test is None:
         train, test = _draw_test(name, train, settings)
     elif "test_fraction" in settings:
         raise ValueError(f"{name}: test_fraction: {settings['path']} brings its own test set")
-    channels = max(train[0].shape[1], test[0].shape[1])
+    else:
+        _check_alike(train, test)
+        _check_labelled(test)
+    count = len(train.images) + len(test.images)
+    notes = [*notes, *image_size.note(settings)]
+    notes += [f"{loss} ({number} of {count} images)" for loss, number in sorted(losses.items())]
+    for note in notes:
+        log.info("%s: %s", settings["path"], note)
+    channels = max(train.images.shape[1], test.images.shape[1])
     return Dataset(
         name=settings["name"],
-        classes=tuple(classes),
-        train_inputs=_in_colour(train[0], channels),
-        train_labels=train[1],
-        test_inputs=_in_colour(test[0], channels),
-        test_labels=test[1],
-        source=f"{settings['source']} {settings['path']}",
+        classes=tuple(names),
+        train_inputs=in_colour(train.images, channels),
+        train_labels=labels.numbered(train.labels, names, train.where),
+        test_inputs=in_colour(test.images, channels),
+        test_labels=labels.numbered(test.labels, names, test.where),
+        source="; ".join([f"{settings['source']} {settings['path']}", *notes]),
     )
 
 
+def _sum(parts: Iterable[Part]) -> Counter[str]:
+    return sum((part.losses for part in parts), Counter())
+
+
+def _check_alike(first: Part, other: Part) -> None:
+    if first.labels.dtype.kind != other.labels.dtype.kind:
+        kinds = {"i": "numbers", "U": "text"}
+        raise ValueError(
+            f"{other.where}: labels are {kinds[other.labels.dtype.kind]}, but "
+            f"{kinds[first.labels.dtype.kind]} in {first.where}"
+        )
+    (height, width), (high, wide) = first.images.shape[2:], other.images.shape[2:]
+    if (height, width) != (high, wide):
+        raise ValueError(
+            f"{other.where}: images of {wide}x{high} pixels, but {width}x{height} in "
+            f"{first.where}; all must be of one size{image_size.REMEDY}"
+        )
+
+
+def _check_labelled(test: Part) -> None:
+    """Refuse a test set whose labels are kept back, as competitions do."""
+    if test.labels.dtype.kind == "i" and len(test.labels) and (test.labels < 0).all():
+        raise ValueError(
+            f"{test.where}: no labels in the test set (all are {test.labels[0]}); with "
+            "test_split: validation, a validation set takes its place"
+        )
+
+
 def _draw_test(name: str, samples: Part, settings: Mapping[str, Any]) -> tuple[Part, Part]:
-    images, labels = samples
     fraction = settings.get("test_fraction", TEST_FRACTION)
     if not 0 < fraction < 1:
         raise ValueError(f"{name}: test_fraction: {fraction} is not between 0 and 1")
-    if labels.shape != (len(images),):
-        raise ValueError(f"{name}: {len(images)} images, but labels of shape {labels.shape}")
-    drawn = round(fraction * len(labels))
-    if drawn < 1 or len(labels) - drawn < 2:
+    count = len(samples.labels)
+    drawn = round(fraction * count)
+    if drawn < 1 or count - drawn < 2:
         raise ValueError(
-            f"{name}: {len(labels)} samples are too few to draw {fraction:g} of them for the test"
+            f"{name}: {count} samples are too few to draw {fraction:g} of them for the test"
         )
-    order = stratified_order(labels, generator("test split", settings.get("seed", 0)))
-    train, test = np.sort(order[:-drawn]), np.sort(order[-drawn:])
-    return (images[train], labels[train]), (images[test], labels[test])
+    order = stratified_order(samples.labels, generator("test split", settings.get("seed", 0)))
+    train, test = (_taken(samples, np.sort(part)) for part in (order[:-drawn], order[-drawn:]))
+    return train, test
 
 
-def _in_colour(images: np.ndarray, channels: int) -> np.ndarray:
-    """Grey images as RGB, if the other part of the data set is in colour."""
-    return images if images.shape[1] == channels else np.repeat(images, channels, axis=1)
+def _taken(part: Part, chosen: np.ndarray) -> Part:
+    return replace(part, images=part.images[chosen], labels=part.labels[chosen])

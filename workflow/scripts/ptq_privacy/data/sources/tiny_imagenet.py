@@ -6,6 +6,7 @@ of their WordNet numbers, training images in that of their names, as torchvision
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from ptq_privacy.data import archives
 from ptq_privacy.data.dataset import Dataset
 from ptq_privacy.data.sources.image_files import stack
 from ptq_privacy.data.sources.published import fetch, title
+
+log = logging.getLogger(__name__)
 
 FOLDER = "tiny-imagenet-200"
 NUMBERS, WORDS, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
@@ -63,7 +66,9 @@ def _images(
     if missing:
         raise ValueError(f"{path}: {missing[0]} is missing")
     files = ((f"{path}: {name}", contents[name]) for name in names)
-    images = stack(files, len(names), grey=False)
+    images, losses = stack(files, len(names), grey=False)
+    for loss, number in losses.items():
+        log.warning("%s: %s (%d of %d images)", path, loss, number, len(names))
     if images.shape[2:] != (64, 64):
         raise ValueError(f"{path}: images of {images.shape[2]}x{images.shape[3]}, not 64x64 pixels")
     return images
