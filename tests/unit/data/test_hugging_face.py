@@ -44,7 +44,7 @@ def test_a_hugging_face_repository(inside, tmp_path):
     np.testing.assert_array_equal(data.train_inputs, RGB[:40].transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(data.train_labels, LABELS[:40])
     np.testing.assert_array_equal(data.test_labels, LABELS[50:])
-    said = "test set: test; left out: validation"
+    said = "columns img and label; test set: test; left out: validation"
     assert data.source == f"parquet {tmp_path}; {said}"
     assert load("parquet", tmp_path / inside).sha256 == data.sha256
     other = load("parquet", tmp_path, test_split="validation", classes=list("abcdefghij"))

@@ -24,7 +24,8 @@ def test_class_folders_are_split_by_seed(tmp_path):
     hidden.mkdir()
     (hidden / "0-checkpoint.png").write_bytes(encode(RGB[0]))
     data = load("folder", tmp_path, test_fraction=0.25)
-    assert data.source == f"folder {tmp_path}; left out: 1 other files in {tmp_path.name}"
+    said = "test set: 0.25 of the samples, drawn by the seed"
+    assert data.source == f"folder {tmp_path}; left out: 1 other files in {tmp_path.name}; {said}"
     assert data.classes == tuple(f"class {digit}" for digit in range(10))
     assert data.train_inputs.shape == (45, 3, 8, 8)
     assert data.test_inputs.shape == (15, 3, 8, 8)

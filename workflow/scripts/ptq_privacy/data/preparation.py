@@ -6,6 +6,7 @@ downloads to a data set; each has a fragment that says which settings it takes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from ptq_privacy.data.dataset import Dataset
 from ptq_privacy.data.sources.split import stratified_order
 from ptq_privacy.study import fragments
 from ptq_privacy.study.seeds import generator
+
+log = logging.getLogger(__name__)
 
 COMMON = {"name", "source", "seed", "audit_samples"}
 
@@ -51,6 +54,14 @@ def prepare(settings: Mapping[str, Any], downloads: str | Path = "downloads") ->
     loaded = fragment.find()({**fragment.defaults, **settings}, Path(downloads))
     limited = _limit(loaded, settings.get("audit_samples"), settings.get("seed", 0))
     dataset.check(limited)
+    log.info(
+        "%s: %d audit samples of shape %s in %d classes, and %d test samples",
+        name,
+        len(limited.train_labels),
+        "x".join(map(str, limited.train_inputs.shape[1:])),
+        len(limited.classes),
+        len(limited.test_labels),
+    )
     return limited
 
 

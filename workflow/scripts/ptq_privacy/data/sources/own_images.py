@@ -100,15 +100,18 @@ def assemble(
             )
     names = labels.class_names(settings.get("classes"), classes, train.labels, train.where)
     losses = _sum(filter(None, (train, test)))
+    notes = list(notes)
     if test is None:
-        train, test = _draw_test(name, train, settings)
+        fraction = settings.get("test_fraction", TEST_FRACTION)
+        train, test = _draw_test(name, train, fraction, settings.get("seed", 0))
+        notes.append(f"test set: {fraction:g} of the samples, drawn by the seed")
     elif "test_fraction" in settings:
         raise ValueError(f"{name}: test_fraction: {settings['path']} brings its own test set")
     else:
         _check_alike(train, test)
         _check_labelled(test)
     count = len(train.images) + len(test.images)
-    notes = [*notes, *image_size.note(settings)]
+    notes += image_size.note(settings)
     notes += [f"{loss} ({number} of {count} images)" for loss, number in sorted(losses.items())]
     for note in notes:
         log.info("%s: %s", settings["path"], note)
@@ -152,8 +155,7 @@ def _check_labelled(test: Part) -> None:
         )
 
 
-def _draw_test(name: str, samples: Part, settings: Mapping[str, Any]) -> tuple[Part, Part]:
-    fraction = settings.get("test_fraction", TEST_FRACTION)
+def _draw_test(name: str, samples: Part, fraction: float, seed: int) -> tuple[Part, Part]:
     if not 0 < fraction < 1:
         raise ValueError(f"{name}: test_fraction: {fraction} is not between 0 and 1")
     count = len(samples.labels)
@@ -162,7 +164,7 @@ def _draw_test(name: str, samples: Part, settings: Mapping[str, Any]) -> tuple[P
         raise ValueError(
             f"{name}: {count} samples are too few to draw {fraction:g} of them for the test"
         )
-    order = stratified_order(samples.labels, generator("test split", settings.get("seed", 0)))
+    order = stratified_order(samples.labels, generator("test split", seed))
     train, test = (_taken(samples, np.sort(part)) for part in (order[:-drawn], order[-drawn:]))
     return train, test
 

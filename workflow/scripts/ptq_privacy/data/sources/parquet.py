@@ -51,7 +51,8 @@ def load(settings: Mapping[str, Any], downloads: Path) -> Dataset:
     test = None
     if files.test:
         test = joined([_read(file, image, label, settings) for file in files.test])
-    return assemble(settings, train, test, files.notes, hugging_face.class_names(features, label))
+    notes = [f"columns {image} and {label}", *files.notes]
+    return assemble(settings, train, test, notes, hugging_face.class_names(features, label))
 
 
 def _schema(path: Path) -> pa.Schema:
