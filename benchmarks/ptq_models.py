@@ -144,7 +144,9 @@ def compare(network: nn.Module, images: Tensor, bits: float, iterations: int, da
         ours, theirs = (
             run(network, images, method, bits, settings, data) for settings in ({}, published)
         )
-        errors = [output_errors(fold(network), n, images, single) for *_, n in (ours, theirs)]
+        errors = [
+            output_errors(fold(network, images[:2]), n, images, single) for *_, n in (ours, theirs)
+        ]
         means = [100 * float(error.mean()) for error in errors]
         print(f"{method:18} {in_percent(theirs[0])} {means[1]:8.3f} {theirs[1]:10.1f} |", end="")
         print(f" {in_percent(ours[0])} {means[0]:8.3f} {ours[1]:8.2f} |", end="")

@@ -117,8 +117,3 @@ CALIBRATIONS = of_each_network(CALIBRATION) if COMPRESSED_CELLS else []
 
 # A threshold takes two pairs of shadow models.
 ALL_THRESHOLDS = of_each_network(THRESHOLDS) if STUDY.pool.shadow_models >= 4 else []
-
-
-def own_network(wildcards):
-    """Your own network is tried before it is trained."""
-    return TRIED if STUDY.networks[wildcards.network].own else []

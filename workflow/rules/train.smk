@@ -21,7 +21,11 @@ rule check_network:
         code=code("check_network", "network", "normalise"),
         settings=lambda wildcards: {
             **network_settings(wildcards),
-            "quantized": any(not method.own for method in STUDY.methods.values()),
+            "variants": [
+                str(variant)
+                for variant in STUDY.variants
+                if variant.compressed and not STUDY.methods[variant.method].own
+            ],
         },
     message:
         "Trying {wildcards.network} on {wildcards.dataset} before it is trained."
@@ -30,10 +34,11 @@ rule check_network:
 
 
 rule train_models:
+    # What was tried need not be trained again because it is tried once more.
     input:
         dataset=DATASET,
         membership=MEMBERS,
-        network=own_network,
+        network=ancient(TRIED),
     output:
         checkpoints=TRAINED,
     log:

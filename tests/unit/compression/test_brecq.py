@@ -98,25 +98,53 @@ def test_the_quantized_stream_ends_at_the_returned_networks_output(network, imag
     torch.testing.assert_close(outputs, walk.quantized.network(images))
 
 
-def test_a_block_that_takes_more_than_activations_is_named(images):
-    class Sized(nn.Module):
+class Sized(nn.Module):
+    """A block that is told how many images there are, which a minibatch must not believe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(36, 3)
+
+    def forward(self, x: Tensor, count: int) -> Tensor:
+        return self.layer(x.reshape(count, -1))
+
+
+class Outer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Sized()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x, x.size(0))
+
+
+def test_sizes_from_outside_a_block_are_those_of_the_minibatch(images):
+    network = evaluation_copy(Outer())
+    (block,) = find_blocks(Walk(network, None, images))
+    assert [value.op for value in block.inputs] == ["placeholder"]
+    learned, codes = reconstructed(network, images, SHORT)
+    assert torch.equal(learned.inner.layer.weight, codes["inner.layer"].values)
+
+
+def test_a_block_whose_rows_are_not_its_inputs_is_named(images):
+    class Rows(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layer = nn.Linear(36, 3)
-
-        def forward(self, x: Tensor, count: int) -> Tensor:
-            return self.layer(x.reshape(count, -1))
-
-    class Outer(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = Sized()
+            self.inner = nn.Linear(18, 3)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.inner(x, x.size(0))
+            return self.inner(x.reshape(-1, 18))
 
-    with pytest.raises(ValueError, match="block 'inner': it takes 'size'"):
-        reconstructed(evaluation_copy(Outer()), images, SHORT)
+    class Outside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = Rows()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.rows(x).reshape(x.shape[0], -1)
+
+    with pytest.raises(ValueError, match=r"block 'rows': it makes \d+ rows of \d+ of 'x'"):
+        reconstructed(evaluation_copy(Outside()), images, SHORT)
 
 
 def test_fisher_diagonal_of_the_logits_is_that_of_some_drawn_label(network, images):

@@ -64,6 +64,26 @@ class Added(nn.Module):
         return self.head((self.norm(F.gelu(self.mix(x))) + x).mean(1))
 
 
+class Attending(nn.Module):
+    """Attention whose weights torch keeps in parameters of its own, and a table of positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 3, stride=3)
+        self.positions = nn.Embedding(4, 8)
+        self.encoder = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(8, 2, 12, dropout=0, batch_first=True, norm_first=True),
+            num_layers=2,
+            enable_nested_tensor=False,
+        )
+        self.head = nn.Linear(8, 5)
+        self.register_buffer("numbers", torch.arange(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2) + self.positions(self.numbers)
+        return self.head(self.encoder(x).mean(1))
+
+
 IMAGES = (3, 6, 6)
 NETWORKS = {
     "convolutions": (Convolutions, IMAGES),
@@ -79,7 +99,14 @@ NETWORKS = {
         ),
         IMAGES,
     ),
+    "normalised rows": (
+        lambda: nn.Sequential(
+            nn.Linear(10, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5), nn.BatchNorm1d(5)
+        ),
+        (10,),
+    ),
     "own matrix": (Added, IMAGES),
+    "attention": (Attending, IMAGES),
 }
 
 
@@ -106,9 +133,19 @@ def compressed(
     return compress(network, calibration, variant, seed, {**fast(method), **settings})
 
 
-def layers_of(network: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
-    modules = network.named_modules()
-    return {f"{n}.weight": m for n, m in modules if isinstance(m, nn.Conv2d | nn.Linear)}
+def quantized_in(network: nn.Module) -> dict[str, Tensor]:
+    """The weights that should be quantized, by parameter name."""
+    layers = {
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding)
+    }
+    return {
+        name: parameter
+        for name, parameter in network.named_parameters()
+        if (name.rpartition(".")[0] in layers and parameter.ndim > 1)
+        or name.endswith("in_proj_weight")
+    }
 
 
 def bits_stored(stored: Stored, network: nn.Module) -> float:
@@ -132,13 +169,13 @@ def check(
     Args:
         count: levels of every layer.
     """
-    layers = layers_of(network)
-    assert list(stored.weights) == list(layers)
-    for name, layer in layers.items():
+    weights = quantized_in(network)
+    assert list(stored.weights) == list(weights)
+    for name, weight in weights.items():
         codes, grid = stored.weights[name].codes, stored.weights[name].grid
-        out = len(layer.weight)
+        out = len(weight)
         assert codes.dtype == torch.uint8
-        assert codes.shape == (out, layer.weight[0].numel())
+        assert codes.shape == (out, weight[0].numel())
         assert grid.levels == count
         assert int(codes.max()) < count  # 256 itself is no uint8
         assert grid.scale.dtype == torch.float32
@@ -148,9 +185,9 @@ def check(
         assert grid.zero_point.dtype == torch.int32
         assert grid.zero_point.min() >= 0
         assert grid.zero_point.max() < count
-        weight = result.get_parameter(name)
-        assert weight.is_contiguous()
-        assert torch.equal(weight, dequantize(codes, grid).view_as(weight))
+        found = result.get_parameter(name)
+        assert found.is_contiguous()
+        assert torch.equal(found, dequantize(codes, grid).view_as(found))
     assert not any(module.training for module in result.modules())
     state = result.state_dict()
     assert all(v.dtype == torch.float32 for v in state.values() if v.is_floating_point())
@@ -213,15 +250,30 @@ def test_answers_come_closer_with_more_bits_and_at_eight_are_the_networks(method
 
 @pytest.mark.parametrize(("bits", "head_bits"), [(1.58, 8), (4, 1)])
 @pytest.mark.parametrize("name", ["convolutions", "linear"])
-def test_head_bits_are_the_last_linear_layers_alone(method, name, bits, head_bits):
+def test_head_bits_are_the_last_layers_alone(method, name, bits, head_bits):
     network, calibration = made(name)
     _, stored = compressed(method, network, calibration, bits, head_bits)
     *body, head = (weight.grid.levels for weight in stored.weights.values())
     assert set(body) == {levels(bits)}
     assert head == levels(head_bits)
-    convolution = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(ValueError, match=f"^variant {method}-w.*: .* no Linear layer as its head"):
-        compressed(method, convolution, made("convolutions")[1], bits, head_bits)
+
+
+def test_the_head_may_be_a_convolution(method):
+    """The last weight layer to run, whatever the order in which a module lists its own."""
+    torch.manual_seed(0)
+
+    class Squeezed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.classifier = nn.Conv2d(4, 5, 1)
+            self.stem = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.classifier(self.stem(x).relu()).mean((2, 3))
+
+    _, stored = compressed(method, Squeezed().eval(), made("convolutions")[1], 1.58, 8)
+    found = {name: weight.grid.levels for name, weight in stored.weights.items()}
+    assert found == {"stem.weight": 3, "classifier.weight": 256}
 
 
 def test_model_and_calibration_are_left_untouched(method):
@@ -322,8 +374,8 @@ def test_a_matrix_of_the_networks_own_stays_at_32_bits(method):
     network, calibration = made("own matrix")
     result, stored = compressed(method, network, calibration, bits=8)
     assert torch.equal(result.positions, network.positions)
-    weights = sum(layer.weight.numel() for layer in layers_of(network).values())
-    rows = sum(len(layer.weight) for layer in layers_of(network).values())
+    weights = sum(weight.numel() for weight in quantized_in(network).values())
+    rows = sum(len(weight) for weight in quantized_in(network).values())
     assert stored.bits_per_weight == (8 * weights + 40 * rows + 32 * 32) / (weights + 32)
 
 

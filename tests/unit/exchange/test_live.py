@@ -176,7 +176,7 @@ def test_published_networks_at_their_full_width(tmp_path, name, folding):
     stored_in_full(trained, FACTORIES[name], MODELS[:1])
 
     def rounded(network, inputs, seed):
-        return compress(fold(network) if folding else network, inputs, variant, seed)
+        return compress(fold(network, inputs) if folding else network, inputs, variant, seed)
 
     networks = stored_compressed(trained, few, variant, rounded)
     folded = checkpoints.read_metadata(few)["live"]["structure"]["folded"]

@@ -62,7 +62,7 @@ def test_blocks_of_single_layers_are_adarounds(network, images):
     ],
 )
 def test_blocks_of_torchvisions_networks(build, count, some):
-    walk = Walk(fold(build()), None, torch.zeros(1, 3, 8, 8))
+    walk = Walk(fold(build(), torch.zeros(1, 3, 32, 32)), None, torch.zeros(1, 3, 32, 32))
     blocks = find_blocks(walk)
     names = [block.name for block in blocks]
     assert len(names) == count
@@ -73,7 +73,7 @@ def test_blocks_of_torchvisions_networks(build, count, some):
 
 
 def activations(network: nn.Module, channels: int = 1):
-    walk = Walk(evaluation_copy(network), None, torch.zeros(1, channels, 6, 6))
+    walk = Walk(evaluation_copy(network), None, torch.zeros(1, channels, 32, 32))
     return {name: activation_of(node, walk.full.modules) for node, name in walk.layers.items()}
 
 
@@ -115,5 +115,5 @@ def test_only_functions_of_single_values_count(after, activated):
     ("build", "count"), [(resnet18, 1 + 8), (resnet50, 1 + 2 * 16), (densenet121, 1 + 58)]
 )
 def test_which_layers_of_torchvisions_networks_are_activated(build, count):
-    found = activations(fold(evaluation_copy(build())), channels=3)
+    found = activations(fold(evaluation_copy(build()), torch.zeros(1, 3, 32, 32)), channels=3)
     assert sum(f is not None for f in found.values()) == count

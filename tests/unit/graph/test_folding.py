@@ -63,7 +63,7 @@ def test_folding_leaves_outputs_unchanged(name: str) -> None:
     before = copy.deepcopy(network.state_dict())
     x = torch.randn(4, 3, 32, 32)
 
-    folded = fold(network)
+    folded = fold(network, x)
 
     torch.testing.assert_close(folded(x), network(x), atol=1e-5, rtol=1e-4)
     norms = [isinstance(module, nn.BatchNorm2d) for module in network.modules()]
@@ -74,7 +74,7 @@ def test_folding_leaves_outputs_unchanged(name: str) -> None:
 
 def test_the_folded_network_is_a_copy_in_eval_mode_with_identities() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
-    folded = fold(network)
+    folded = fold(network, torch.zeros(1, 3, 8, 8))
     assert network.training
     assert not folded.training
     assert isinstance(folded[1], nn.Identity)

@@ -178,7 +178,7 @@ class Wrapped(nn.Module):
         nn.ConvTranspose2d(3, 3, 2),
         nn.Conv1d(3, 3, 2),
         nn.Conv3d(3, 3, 2),
-        nn.Embedding(10, 3),
+        nn.EmbeddingBag(10, 3),
         nn.LSTM(3, 3),
         nn.Bilinear(3, 3, 3),
     ],
@@ -187,11 +187,6 @@ class Wrapped(nn.Module):
 def test_a_layer_that_cannot_be_quantized_is_named(layer: nn.Module) -> None:
     with pytest.raises(ValueError, match=r"layer 'layer': .* cannot be quantized; allowed: Conv2d"):
         trace(Wrapped(layer))
-
-
-class Functional(Wrapped):
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.layer.weight)
 
 
 class Twice(Wrapped):
@@ -212,7 +207,6 @@ class TwoInputs(Wrapped):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (Functional, r"layer 'conv2d': a weight used through conv2d\(\)"),
         (Twice, "layer 'layer': it is called more than once"),
         (Branching, "torch.fx cannot trace Branching"),
         (TwoInputs, "expected one input, the images, not 2"),

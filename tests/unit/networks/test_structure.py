@@ -44,7 +44,7 @@ def test_a_full_state_restores_the_network(name):
 @torch.inference_mode()
 def test_a_folded_state_restores_the_folded_network(name):
     network = named(name)
-    folded = fold(network)
+    folded = fold(network, IMAGES)
     state = folded.state_dict()
     assert len(state) < len(network.state_dict())
     restored = restore(build(name, 10, 3), told(network, folded), state)
@@ -55,7 +55,7 @@ def test_a_folded_state_restores_the_folded_network(name):
 
 def test_a_difference_names_what_folding_did():
     network = named("resnet6")
-    found = difference(network, fold(network))
+    found = difference(network, fold(network, IMAGES))
     norms = [n for n, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)]
     convolutions = [n for n, module in network.named_modules() if isinstance(module, nn.Conv2d)]
     assert list(found.folded) == norms
@@ -67,7 +67,7 @@ def test_a_difference_names_what_folding_did():
 def test_where_folding_leaves_a_normalisation_it_stays():
     """Densenet's come before a convolution as often as after one."""
     network = named("densenet121")
-    found = difference(network, fold(network))
+    found = difference(network, fold(network, IMAGES))
     assert "features.denseblock1.denselayer1.norm1" not in found.folded
     assert "features.denseblock1.denselayer1.norm2" in found.folded
     assert "features.denseblock1.denselayer1.conv1" in found.biased
@@ -83,7 +83,7 @@ def foreign_states():
     yield "a tensor more", state | {"fc.scale": torch.ones(10)}
     yield "half a normalisation", {k: v for k, v in state.items() if k != "bn1.weight"}
     yield "no normalisation, no bias", {k: v for k, v in state.items() if "bn1." not in k}
-    yield "a folded one", fold(named("resnet6")).state_dict()
+    yield "a folded one", fold(named("resnet6"), IMAGES).state_dict()
     yield "nothing", {}
 
 
@@ -118,7 +118,7 @@ def test_changes_that_are_not_this_states_are_refused(changes):
 def test_a_bias_that_folding_left_lies_on_the_networks_device():
     """The meta device stands for any other than the one that tensors are made on by default."""
     network = named("resnet6")
-    folded = fold(network)
+    folded = fold(network, IMAGES)
     state = {key: value.to("meta") for key, value in folded.state_dict().items()}
     fresh = build("resnet6", 10, 3).to("meta")
     restored = restore(fresh, difference(network, folded), state)
@@ -130,7 +130,7 @@ def test_a_bias_that_folding_left_lies_on_the_networks_device():
 def test_a_module_that_reads_its_state_by_its_version_is_told_it(folding):
     """Without one MNASNet refuses its state; at version 1 it makes itself another stem."""
     network = lived_in(torchvision.models.mnasnet0_5(num_classes=10))
-    stored = fold(network) if folding else network
+    stored = fold(network, IMAGES) if folding else network
     found = told(network, stored)
     assert found.versions[""] == 2
     restored = restore(torchvision.models.mnasnet0_5(num_classes=10), found, stored.state_dict())

@@ -1,22 +1,26 @@
 """Compression: from a trained network and calibration samples to a variant of it.
 
-One front door, `compress`, and one file a method. Every convolution and linear layer is quantized,
-weights only, one uniform grid for each output channel; biases, normalisation and activations stay
-in float32.
+One front door, `compress`, and one file a method. Every convolution, linear layer and embedding is
+quantized, weights only, one uniform grid for each output channel or row, and attention is taken
+apart into its linear maps. Biases, normalisation, activations and parameters that enter no matrix
+product stay in float32; any other weight is refused by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from ptq_privacy.compression.grid import QuantizedWeight
+from ptq_privacy.compression.grid import QuantizedWeight, stacked
 from ptq_privacy.compression.packing import stored_bits
-from ptq_privacy.graph.trace import evaluation_copy, is_weight_layer, trace
+from ptq_privacy.graph.attention import put_back, taken_apart
+from ptq_privacy.graph.trace import WeightLayer, evaluation_copy, quantized_layers
+from ptq_privacy.graph.uses import check_uses
 from ptq_privacy.study import fragments
 from ptq_privacy.study.variants import Variant, levels
 
@@ -73,10 +77,10 @@ def compress(
     """Compress a network by a variant's recipe.
 
     Args:
-        model: any network of Conv2d, Linear and normalisation layers that torch.fx can trace, from
-            inputs to logits; left untouched.
+        model: any network of Conv2d, Linear, Embedding, MultiheadAttention and normalisation layers
+            that torch.fx can trace, from inputs to logits; left untouched.
         calibration: samples as the model takes them, [n, ...], float32 or float64.
-        variant: a method with a fragment; `head_bits` is for the last Linear layer.
+        variant: a method with a fragment; `head_bits` is for the last weight layer to run.
         seed: of positions, minibatches and drawn labels. The same seed gives the same bits on one
             thread.
         settings: the method's, in place of its fragment's defaults.
@@ -94,13 +98,59 @@ def compress(
     fragment = fragments.get("compressions", variant.method)
     check_calibration(calibration)
     model = evaluation_copy(model)
-    counts = _levels(model, variant)
     inputs = calibration.to(next(model.parameters()).device, torch.float32)
+    counts, model = quantizable(model, inputs[:2], [variant])
     method: Method = fragment.find()
-    network, layers = method(model, inputs, counts, seed, **fragment.settings(settings or {}))
-    network = network.to(memory_format=torch.contiguous_format)
-    weights = {f"{name}.weight": layers[name] for name in counts}
+    settings = fragment.settings(settings or {})
+    network, layers = method(model, inputs, counts[variant], seed, **settings)
+    network, rows = put_back(network.to(memory_format=torch.contiguous_format))
+    weights = {name: stacked([layers[layer] for layer in rows[name]]) for name in rows}
+    together = {layer for names in rows.values() for layer in names}
+    weights |= {f"{name}.weight": layers[name] for name in layers if name not in together}
+    weights = {name: weights[name] for name, _ in network.named_parameters() if name in weights}
     return network, Stored(weights, *stored_bits(network, weights))
+
+
+def quantizable(
+    model: nn.Module, sample: Tensor, variants: Iterable[Variant]
+) -> tuple[dict[Variant, dict[str, int]], nn.Module]:
+    """How many levels each layer has in some variants, and the network with attention taken apart.
+
+    Args:
+        model: in eval mode; left untouched.
+        sample: a few inputs as it takes them.
+        variants: of methods that have fragments.
+
+    Raises:
+        ValueError: the network cannot be quantized so; names the layer or the parameter.
+    """
+    model = taken_apart(model, sample)
+    names = quantized_layers(model)
+    matrices = [n for n in names if isinstance(model.get_submodule(n), WeightLayer)]
+    if not matrices:
+        raise ValueError("model: no Conv2d or Linear layer, so there is nothing to quantize")
+    check_uses(model, sample)
+    counts = {}
+    for variant in variants:
+        assert variant.bits is not None
+        assert variant.method is not None
+        _check_widths(model, matrices, variant.method)
+        counts[variant] = dict.fromkeys(names, levels(variant.bits))
+        if variant.head_bits is not None:
+            counts[variant][matrices[-1]] = levels(variant.head_bits)
+    return counts, model
+
+
+def _check_widths(model: nn.Module, names: Iterable[str], method: str) -> None:
+    """Some methods work on a layer's second moments, which grow with the square of its inputs."""
+    widest: float = fragments.get("compressions", method).more.get("widest", math.inf)
+    for name in names:
+        inputs = model.get_parameter(f"{name}.weight")[0].numel()
+        if inputs > widest:
+            raise ValueError(
+                f"layer {name!r}: {inputs:,} inputs an output are too many for {method}; allowed: "
+                f"up to {widest:,}"
+            )
 
 
 def check_calibration(calibration: Tensor) -> None:
@@ -116,19 +166,3 @@ def check_calibration(calibration: Tensor) -> None:
         )
     if not torch.isfinite(calibration.float()).all():
         raise ValueError("calibration: samples have values that are not finite, as float32")
-
-
-def _levels(model: nn.Module, variant: Variant) -> dict[str, int]:
-    """Each layer's number of levels, in graph order."""
-    assert variant.bits is not None
-    modules = dict(model.named_modules())
-    names = [str(n.target) for n in trace(model).nodes if is_weight_layer(n, modules)]
-    if not names:
-        raise ValueError("model: no Conv2d or Linear layer, so there is nothing to quantize")
-    counts = dict.fromkeys(names, levels(variant.bits))
-    if variant.head_bits is not None:
-        linear = [name for name in names if isinstance(modules[name], nn.Linear)]
-        if not linear:
-            raise ValueError(f"variant {variant}: the network has no Linear layer as its head")
-        counts[linear[-1]] = levels(variant.head_bits)
-    return counts

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor, fx, nn
 
 from ptq_privacy.compression.grid import QuantizedWeight
-from ptq_privacy.compression.grouped import rounded
+from ptq_privacy.compression.grouped import begun, rounded
 from ptq_privacy.compression.layerwise import quantize_activated, quantize_layer, quantize_rows
 from ptq_privacy.compression.reconstruction import check_minibatch, reconstruct
 from ptq_privacy.compression.rounding import Schedule
@@ -25,7 +25,6 @@ from ptq_privacy.compression.work import (
 )
 from ptq_privacy.graph.blocks import find_blocks
 from ptq_privacy.graph.folding import fold
-from ptq_privacy.graph.trace import evaluation_copy
 from ptq_privacy.graph.walk import Walk
 
 __all__ = ["compress", "quantize_activated", "quantize_layer", "quantize_rows", "work"]
@@ -43,28 +42,28 @@ def compress(
     batch: int,
 ) -> tuple[nn.Module, dict[str, QuantizedWeight]]:
     """Quantize every layer; arguments and result as `compression.Method` has them."""
-    full = fold(model)
-    walk = Walk(full, evaluation_copy(full), inputs, seed)
+    full = fold(model, inputs[:2])
+    network, layers = begun(full, levels)
+    walk = Walk(full, network, inputs, seed)
     if solver == "reference":
         check_minibatch(inputs, "adaround", batch)
 
         def start(node: fx.Node) -> QuantizedWeight:
             return rounded(full, walk.layers[node], levels[walk.layers[node]])
 
-        layers = reconstruct(
+        layers |= reconstruct(
             walk,
             find_blocks(walk, single_layers=True),
             start,
             margin=None,
             schedule=Schedule(iterations, learning_rate, batch),
         )
-        return walk.quantized.network, layers
-    layers = {}
+        return network, layers
     for node in walk.each_node():
         name = walk.layers[node]
         layers[name] = quantize_layer(walk, node, levels[name], iterations, learning_rate)
         walk.set_weight(name, layers[name].values)
-    return walk.quantized.network, layers
+    return network, layers
 
 
 def work(

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from ptq_privacy.compression.grid import QuantizedWeight
-from ptq_privacy.compression.grouped import rounded
+from ptq_privacy.compression.grouped import begun, rounded
 from ptq_privacy.compression.layerwise import quantize_layer
 from ptq_privacy.compression.reconstruction import check_minibatch, reconstruct
 from ptq_privacy.compression.rounding import Schedule
@@ -27,7 +27,7 @@ from ptq_privacy.compression.work import (
 )
 from ptq_privacy.graph.blocks import Block, find_blocks
 from ptq_privacy.graph.folding import fold
-from ptq_privacy.graph.trace import evaluation_copy, execute
+from ptq_privacy.graph.trace import execute
 from ptq_privacy.graph.walk import Walk
 
 MARGIN = 0.3  # of the soft start: from 0.5 the layer-wise solution is forgotten, from 0 it is stuck
@@ -50,8 +50,9 @@ def compress(
 ) -> tuple[nn.Module, dict[str, QuantizedWeight]]:
     """Quantize every block; arguments and result as `compression.Method` has them."""
     check_minibatch(inputs, "brecq", batch)
-    full = fold(model)
-    walk = Walk(full, evaluation_copy(full), inputs, seed)
+    full = fold(model, inputs[:2])
+    network, layers = begun(full, levels)
+    walk = Walk(full, network, inputs, seed)
     blocks = find_blocks(walk)
     importance = fisher_diagonals(walk, blocks) if fisher else None
 
@@ -61,7 +62,7 @@ def compress(
             return rounded(full, name, levels[name])
         return quantize_layer(walk, node, levels[name], start_iterations, start_learning_rate)
 
-    layers = reconstruct(
+    layers |= reconstruct(
         walk,
         blocks,
         start,
@@ -70,7 +71,7 @@ def compress(
         bf16=bf16,
         importance=importance,
     )
-    return walk.quantized.network, layers
+    return network, layers
 
 
 def fisher_diagonals(walk: Walk, blocks: Sequence[Block]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ this package weights are unfolded to [out, d], with d in (channel, kh, kw) order
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,6 +59,15 @@ class QuantizedWeight:
     def values(self) -> Tensor:
         """The weights that the codes stand for, float32 [out, d]."""
         return dequantize(self.codes, self.grid)
+
+
+def stacked(parts: Sequence[QuantizedWeight]) -> QuantizedWeight:
+    """Weights of equal width and levels as one, the rows of each below those before it."""
+    grids = [part.grid for part in parts]
+    scale = torch.cat([grid.scale for grid in grids])
+    zero_point = torch.cat([grid.zero_point for grid in grids])
+    codes = torch.cat([part.codes for part in parts])
+    return QuantizedWeight(codes, Grid(scale, zero_point, grids[0].levels))
 
 
 def search(weight: Tensor, levels: int, symmetric: bool = False) -> Grid:

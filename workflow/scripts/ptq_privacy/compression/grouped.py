@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from ptq_privacy.compression.grid import Grid, QuantizedWeight, nearest, search
-from ptq_privacy.graph.layers import Moments, unfold_weight
-from ptq_privacy.graph.trace import weight_layer
+from ptq_privacy.graph.layers import Moments, set_weight
+from ptq_privacy.graph.trace import evaluation_copy
 
 
 def by_group(
@@ -39,6 +39,22 @@ def by_group(
 
 def rounded(model: nn.Module, name: str, levels: int) -> QuantizedWeight:
     """A layer's weight rounded to the nearest points of the grid that suits it best, [out, d]."""
-    weight = unfold_weight(weight_layer(model, name)).flatten(0, 1)
+    weight = model.get_parameter(f"{name}.weight").detach().flatten(1)
     grid = search(weight, levels)
     return QuantizedWeight(nearest(weight, grid), grid)
+
+
+def begun(
+    full: nn.Module, levels: Mapping[str, int]
+) -> tuple[nn.Module, dict[str, QuantizedWeight]]:
+    """A copy of a network whose embeddings are rounded, a grid a row, and their codes.
+
+    An embedding picks rows, so each of its weights errs for itself, and nearest rounding on a given
+    grid is the best that any method could find.
+    """
+    network = evaluation_copy(full)
+    embeddings = [name for name in levels if isinstance(network.get_submodule(name), nn.Embedding)]
+    layers = {name: rounded(full, name, levels[name]) for name in embeddings}
+    for name, layer in layers.items():
+        set_weight(network, name, layer.values)
+    return network, layers

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ptq_privacy.compression.elimination import quantize_rows
 from ptq_privacy.compression.grid import Grid, QuantizedWeight
-from ptq_privacy.compression.grouped import by_group
+from ptq_privacy.compression.grouped import begun, by_group
 from ptq_privacy.compression.work import (
     Cost,
     NetworkCost,
@@ -24,7 +24,6 @@ from ptq_privacy.compression.work import (
 )
 from ptq_privacy.graph.folding import reestimate
 from ptq_privacy.graph.layers import set_weight
-from ptq_privacy.graph.trace import evaluation_copy
 from ptq_privacy.graph.walk import Walk
 
 __all__ = ["compress", "quantize_rows", "work"]
@@ -38,8 +37,7 @@ def compress(
     def solve(weight: Tensor, second: Tensor, _: Tensor, grid: Grid) -> Tensor:
         return quantize_rows(weight, second.double(), grid, damping=damping)
 
-    network = evaluation_copy(model)
-    layers = {}
+    network, layers = begun(model, levels)
     for moments in Walk(model, None, inputs, seed).each_layer():
         layers[moments.name] = by_group(moments, levels[moments.name], solve)
         set_weight(network, moments.name, layers[moments.name].values)

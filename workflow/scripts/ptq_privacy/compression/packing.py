@@ -101,12 +101,12 @@ def stored_bits(
 ) -> tuple[float, float]:
     """Bits a weight as stored, and the share of weights that are zero.
 
-    Weights are all parameters with two dimensions or more: as codes with their scales and zero
-    points where they are quantized, at 32 bits where they are not.
+    Weights are all parameters with two dimensions or more, and all stored constants of that form:
+    as codes with their scales and zero points where they are quantized, at 32 bits where not.
     """
     bits = weights = zeros = 0
-    for name, parameter in network.named_parameters():
-        if parameter.ndim < 2:
+    for name, parameter in network.state_dict().items():
+        if parameter.ndim < 2 or not parameter.is_floating_point():
             continue
         weights += parameter.numel()
         if name in quantized:

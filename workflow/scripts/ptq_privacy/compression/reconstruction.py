@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from ptq_privacy.compression.grid import QuantizedWeight
 from ptq_privacy.compression.rounding import Schedule, SoftWeights, learn
 from ptq_privacy.graph.blocks import Block
 from ptq_privacy.graph.trace import execute
-from ptq_privacy.graph.walk import CHUNK, Stream, Walk, report
+from ptq_privacy.graph.walk import Stream, Walk, report
 
 
 @torch.no_grad()
@@ -83,8 +84,14 @@ def _reconstruct(
 ) -> dict[str, QuantizedWeight]:
     """Learn one block's codes, in its own place in the quantized stream; return its layers'."""
     modules = walk.quantized.modules
-    inputs = {value: _images(walk.quantized, value, block) for value in block.inputs}
-    target = _images(walk.full, block.output, block)
+    inputs = {value: _rows(walk.quantized, value, block) for value in block.inputs}
+    target = _rows(walk.full, block.output, block)
+    for value, x in inputs.items():
+        if len(x) != len(target):
+            raise ValueError(
+                f"block {block.name!r}: it makes {len(target)} rows of {len(x)} of {value.name!r}, "
+                "so it cannot be learned by minibatches of them"
+            )
     names = [walk.layers[node] for node in block.layers]
     begun = [codes[name] for name in names]
     soft = SoftWeights.between(
@@ -110,8 +117,9 @@ def _reconstruct(
     start = soft.fraction if margin is None else soft.near([w.codes for w in begun], margin)
     h = learn(loss, soft, start, len(target), schedule, walk.generator)
 
-    slices = [slice(at, at + CHUNK) for at in range(0, len(target), CHUNK)]
     before = walk.quantized.values(block.output)
+    ends = list(accumulate(map(len, before), initial=0))
+    slices = [slice(*ends) for ends in pairwise(ends)]
     learned = [
         QuantizedWeight(code, layer.grid) for code, layer in zip(soft.codes(h), begun, strict=True)
     ]
@@ -123,8 +131,8 @@ def _reconstruct(
     return dict(zip(names, learned, strict=True))
 
 
-def _images(stream: Stream, value: fx.Node, block: Block) -> Tensor:
-    """A value over all calibration images, [n, ...]."""
+def _rows(stream: Stream, value: fx.Node, block: Block) -> Tensor:
+    """A value over all calibration samples, [rows, ...]: a row an image, or a window of one."""
     chunks = stream.values(value)
     if not all(isinstance(chunk, Tensor) and chunk.is_floating_point() for chunk in chunks):
         raise ValueError(

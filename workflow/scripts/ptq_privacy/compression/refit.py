@@ -20,6 +20,7 @@ from ptq_privacy.compression import elimination
 from ptq_privacy.compression.descent import checked_moments, coordinate_descent, objective
 from ptq_privacy.compression.distillation import distil
 from ptq_privacy.compression.grid import Grid, QuantizedWeight, dequantize, nearest, search
+from ptq_privacy.compression.grouped import begun
 from ptq_privacy.compression.reconstruction import check_minibatch
 from ptq_privacy.compression.work import (
     Cost,
@@ -33,7 +34,6 @@ from ptq_privacy.compression.work import (
 )
 from ptq_privacy.graph.folding import fold
 from ptq_privacy.graph.layers import Moments
-from ptq_privacy.graph.trace import evaluation_copy
 from ptq_privacy.graph.walk import Walk
 
 RIDGE = 1e-2  # of the mean diagonal: pulls to the full-precision weight where inputs say little
@@ -54,14 +54,13 @@ def compress(
     """Fit every layer, then distil; arguments and result as `compression.Method` has them."""
     if iterations:
         check_minibatch(inputs, "refit", batch)
-    full = fold(model)
-    walk = Walk(full, evaluation_copy(full), inputs, seed)
-    layers = {}
+    full = fold(model, inputs[:2])
+    network, layers = begun(full, levels)
+    walk = Walk(full, network, inputs, seed)
     for moments in walk.each_layer():
-        layer = walk.quantized.network.get_submodule(moments.name)
+        layer = network.get_submodule(moments.name)
         layers[moments.name] = _fit_layer(moments, levels[moments.name], layer)
         walk.set_weight(moments.name, layers[moments.name].values)
-    network = walk.quantized.network
     if iterations:
         layers = distil(full, network, layers, inputs, iterations, learning_rate, batch, seed)
     return network, layers

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ptq_privacy.graph.trace import execute
+from ptq_privacy.graph.trace import WeightLayer, execute
 from ptq_privacy.graph.walk import Walk
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -46,10 +46,11 @@ class Block:
 def find_blocks(walk: Walk, single_layers: bool = False) -> list[Block]:
     """The blocks of a network, in graph order.
 
-    A block is the outermost module that holds a weight layer and is neither the network itself nor
-    a container; so layers that stand in containers only (first convolution, transition, classifier)
-    are blocks of their own. A normalisation or activation that alone uses a block's output belongs
-    to it. A module with several outputs is taken layer by layer.
+    A block is the outermost module that holds a weight layer and is neither the network itself, nor
+    a container, nor a stage: a module that holds a container of several alike, such as an encoder
+    of its encoder layers. So layers that stand in containers only (first convolution, transition,
+    classifier) are blocks of their own. A normalisation or activation that alone uses a block's
+    output belongs to it. A module with several outputs is taken layer by layer.
 
     Args:
         walk: over the network.
@@ -57,7 +58,7 @@ def find_blocks(walk: Walk, single_layers: bool = False) -> list[Block]:
     """
     blocks: dict[str, Block] = {}
     for node, path in walk.layers.items():
-        outer = path if single_layers else _outermost(node)
+        outer = path if single_layers else _outermost(node, walk.full.modules)
         if outer in blocks or any(node in block.layers for block in blocks.values()):
             continue
         nodes = [n for n in walk.nodes if outer in _paths(n)] if outer != path else [node]
@@ -72,9 +73,24 @@ def _paths(node: fx.Node) -> list[str]:
     return [path for path, _ in node.meta.get("nn_module_stack", {}).values() if path]
 
 
-def _outermost(node: fx.Node) -> str:
-    stack = node.meta["nn_module_stack"].values()
-    return next(path for path, kind in stack if path and not issubclass(kind, CONTAINERS))
+def _outermost(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:
+    paths = [path for path in _paths(node) if not isinstance(modules[path], CONTAINERS)]
+    return next(path for path in paths if not _is_stage(modules[path]))
+
+
+def _is_stage(module: nn.Module) -> bool:
+    """Whether somewhere in a module a container repeats another, of several layers."""
+    for container in module.modules():
+        if isinstance(container, CONTAINERS):
+            kinds = [
+                type(child)
+                for child in container.children()
+                if not isinstance(child, CONTAINERS)
+                and sum(isinstance(m, WeightLayer) for m in child.modules()) > 1
+            ]
+            if len(set(kinds)) < len(kinds):
+                return True
+    return False
 
 
 def _outputs(nodes: list[fx.Node]) -> list[fx.Node]:
@@ -84,15 +100,23 @@ def _outputs(nodes: list[fx.Node]) -> list[fx.Node]:
 def _block(walk: Walk, name: str, nodes: list[fx.Node]) -> Block:
     (output,) = _outputs(nodes)
     after = _absorbed(output, walk.full.modules)
-    nodes = [*nodes, *after]
-    used = dict.fromkeys(value for node in nodes for value in node.all_input_nodes)
-    outside = [value for value in used if value not in nodes]
-    constants = [value for value in outside if value.op == "get_attr"]
+    within = {*nodes, *after}
+    inputs: list[fx.Node] = []
+    sought = [value for node in (*nodes, *after) for value in node.all_input_nodes]
+    while sought:  # sizes and constants are worked out inside, for each minibatch anew
+        value = sought.pop(0)
+        if value in within or value in inputs:
+            continue
+        if value.op == "get_attr" or walk.shapes[value] is None:
+            within.add(value)
+            sought += value.all_input_nodes
+        else:
+            inputs.append(value)
     return Block(
         name=name,
-        nodes=(*constants, *nodes),
+        nodes=tuple(node for node in walk.nodes if node in within),
         layers=tuple(node for node in nodes if node in walk.layers),
-        inputs=tuple(value for value in outside if value.op != "get_attr"),
+        inputs=tuple(inputs),
         output=[output, *after][-1],
     )
 

@@ -1,4 +1,4 @@
-"""Batch normalisation around quantization: folded into the convolution before it, or re-estimated.
+"""Batch normalisation around quantization: folded into the layer before it, or re-estimated.
 
 AdaRound and BRECQ quantize the folded network, as it would be deployed. OBC keeps normalisation and
 re-estimates its running statistics afterwards, which undoes the shift that rounding caused.
@@ -10,16 +10,20 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ptq_privacy.graph.trace import evaluation_copy, trace
+from ptq_privacy.graph.trace import WeightLayer, evaluation_copy, shapes, trace
 from ptq_privacy.graph.walk import Walk
 
 
-def fold(model: nn.Module) -> nn.Module:
-    """A copy of the network, in eval mode, with batch normalisation folded into convolutions.
+def fold(model: nn.Module, sample: Tensor) -> nn.Module:
+    """A copy of the network, in eval mode, with batch normalisation folded into the layers before.
 
     A BatchNorm2d that is the only user of a convolution's output becomes nn.Identity, and the
-    convolution gets weight w γ/σ and bias (b - μ) γ/σ + β, which leaves the outputs unchanged.
-    Other normalisations (before a convolution, or after a sum) stay.
+    convolution gets weight w γ/σ and bias (b - μ) γ/σ + β, which leaves the outputs unchanged;
+    likewise a BatchNorm1d after a Linear layer whose outputs are [N, features]. Other
+    normalisations (before a convolution, over sequences, or after a sum) stay.
+
+    Args:
+        sample: some inputs of the network, for the shapes.
 
     Raises:
         ValueError: the network cannot be traced, or a layer cannot be quantized.
@@ -27,34 +31,39 @@ def fold(model: nn.Module) -> nn.Module:
     folded = evaluation_copy(model)
     modules = dict(folded.named_modules())
     graph = trace(folded)
+    known = shapes(graph, folded, sample)
     uses = [node.target for node in graph.nodes if node.op == "call_module"]
     for node in graph.nodes:
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None:
+        if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) or norm.running_mean is None:
             continue
         before: fx.Node = node.args[0] if node.args else node.kwargs["input"]
-        conv = modules.get(str(before.target)) if before.op == "call_module" else None
-        if isinstance(conv, nn.Conv2d) and len(before.users) == 1 and uses.count(node.target) == 1:
-            _absorb(conv, norm)
+        layer = modules.get(str(before.target)) if before.op == "call_module" else None
+        if not isinstance(layer, WeightLayer):
+            continue
+        rows = isinstance(layer, nn.Linear) and len(known[before] or ()) == 2
+        follows = isinstance(layer, nn.Conv2d) or rows
+        if follows and len(before.users) == 1 and uses.count(node.target) == 1:
+            _absorb(layer, norm)
             folded.set_submodule(str(node.target), nn.Identity())
     return folded
 
 
 @torch.no_grad()
-def _absorb(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+def _absorb(layer: WeightLayer, norm: _BatchNorm) -> None:
     assert norm.running_mean is not None
     assert norm.running_var is not None
     gain = (norm.running_var.double() + norm.eps).rsqrt()
     if norm.weight is not None:
         gain = gain * norm.weight
     bias = -norm.running_mean.double()
-    if conv.bias is not None:
-        bias = bias + conv.bias
+    if layer.bias is not None:
+        bias = bias + layer.bias
     bias = bias * gain
     if norm.bias is not None:
         bias = bias + norm.bias
-    conv.weight.copy_(conv.weight * gain[:, None, None, None])
-    conv.bias = nn.Parameter(bias.to(conv.weight.dtype), requires_grad=False)
+    layer.weight.copy_(layer.weight * gain.view(-1, *[1] * (layer.weight.ndim - 1)))
+    layer.bias = nn.Parameter(bias.to(layer.weight.dtype), requires_grad=False)
 
 
 @torch.no_grad()

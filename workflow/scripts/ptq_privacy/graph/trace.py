@@ -18,13 +18,29 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
 
 WeightLayer = nn.Conv2d | nn.Linear
+QUANTIZED = (nn.Conv2d, nn.Linear, nn.Embedding)
 NORMALISATIONS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
-FUNCTIONAL = (F.conv1d, F.conv2d, F.conv3d, F.linear, F.conv_transpose2d, F.embedding, F.bilinear)
+
+
+class _Tracer(fx.Tracer):
+    """Goes into torch's own modules that hold others, such as nn.TransformerEncoderLayer."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        whole = all(not list(child.parameters()) for child in m.children())
+        return super().is_leaf_module(m, module_qualified_name) and whole
 
 
 def evaluation_copy(model: nn.Module) -> nn.Module:
-    """A float32 copy of a network in eval mode that shares nothing with it."""
-    return copy.deepcopy(model).float().eval().requires_grad_(False)
+    """A float32 copy of a network in eval mode that shares nothing with it.
+
+    Raises:
+        ValueError: it cannot be copied, as with weights that a hook computes.
+    """
+    try:
+        return copy.deepcopy(model).float().eval().requires_grad_(False)
+    except (RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"model: {type(model).__name__} cannot be copied: {reason}") from error
 
 
 def trace(model: nn.Module) -> fx.Graph:
@@ -35,10 +51,14 @@ def trace(model: nn.Module) -> fx.Graph:
             that cannot be quantized: the layer is named.
     """
     _check_layers(model)
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # its conditions no graph could hold
     try:
-        graph = fx.Tracer().trace(model)
+        graph = _Tracer().trace(model)
     except Exception as error:  # whatever the model's own forward makes of a proxy
         raise ValueError(f"model: torch.fx cannot trace {type(model).__name__}: {error}") from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
     inputs = [n for n in graph.nodes if n.op == "placeholder" and not n.args]
     if len(inputs) != 1:
         raise ValueError(f"model: expected one input, the images, not {len(inputs)}")
@@ -48,15 +68,17 @@ def trace(model: nn.Module) -> fx.Graph:
 
 def _check_layers(model: nn.Module) -> None:
     for name, module in model.named_modules():
-        if isinstance(module, WeightLayer):
-            if is_parametrized(module):
-                raise ValueError(f"layer {name!r}: its weight is parametrized; make it plain first")
+        if isinstance(module, QUANTIZED):
+            if is_parametrized(module) or "weight" not in module._parameters:
+                raise ValueError(f"layer {name!r}: its weight is computed; make it plain first")
             if not torch.isfinite(module.weight).all():
                 raise ValueError(f"layer {name!r}: its weight has values that are not finite")
+            if isinstance(module, nn.Embedding) and module.max_norm is not None:
+                raise ValueError(f"layer {name!r}: max_norm changes its weight; allowed: without")
         elif not isinstance(module, NORMALISATIONS) and _is_weighted(module):
             raise ValueError(
-                f"layer {name!r}: {type(module).__name__} cannot be quantized; allowed: Conv2d and "
-                "Linear"
+                f"layer {name!r}: {type(module).__name__} cannot be quantized; allowed: Conv2d, "
+                "Linear, Embedding and MultiheadAttention"
             )
 
 
@@ -69,11 +91,6 @@ def _is_weighted(module: nn.Module) -> bool:
 def _check_calls(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
     seen = set()
     for node in graph.nodes:
-        if node.op == "call_function" and node.target in FUNCTIONAL:
-            raise ValueError(
-                f"layer {node.name!r}: a weight used through {node.target.__name__}() cannot be "
-                "quantized; allowed: Conv2d and Linear modules"
-            )
         if is_weight_layer(node, modules):
             if node.target in seen:
                 raise ValueError(f"layer {node.target!r}: it is called more than once")
@@ -81,8 +98,15 @@ def _check_calls(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
 
 
 def is_weight_layer(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
-    """Whether a node of the graph is a convolution or a linear layer, which are quantized."""
+    """Whether a node of the graph is a convolution or a linear layer: a matrix product."""
     return node.op == "call_module" and isinstance(modules[str(node.target)], WeightLayer)
+
+
+def quantized_layers(model: nn.Module) -> list[str]:
+    """Paths of all layers that are quantized, embeddings too, in the order in which they run."""
+    modules = dict(model.named_modules())
+    calls = [str(node.target) for node in trace(model).nodes if node.op == "call_module"]
+    return list(dict.fromkeys(name for name in calls if isinstance(modules[name], QUANTIZED)))
 
 
 def weight_layer(model: nn.Module, name: str) -> WeightLayer:
@@ -90,6 +114,17 @@ def weight_layer(model: nn.Module, name: str) -> WeightLayer:
     layer = model.get_submodule(name)
     assert isinstance(layer, WeightLayer)
     return layer
+
+
+@torch.no_grad()
+def shapes(graph: fx.Graph, model: nn.Module, sample: Tensor) -> dict[fx.Node, torch.Size | None]:
+    """The shape of each node's value on some inputs; None where it is not one tensor."""
+    modules = dict(model.named_modules())
+    values: dict[fx.Node, Any] = {}
+    for node in graph.nodes:
+        first = node.op == "placeholder" and not node.args
+        values[node] = sample if first else execute(node, values, modules)
+    return {n: v.shape if isinstance(v, Tensor) else None for n, v in values.items()}
 
 
 def execute(

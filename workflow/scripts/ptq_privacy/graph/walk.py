@@ -28,7 +28,7 @@ from ptq_privacy.graph.layers import (
     unfold_weight,
     unravel,
 )
-from ptq_privacy.graph.trace import WeightLayer, execute, is_weight_layer, trace
+from ptq_privacy.graph.trace import WeightLayer, execute, is_weight_layer, shapes, trace
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,7 @@ class Walk:
             for node in self.nodes
             if is_weight_layer(node, self.full.modules)
         }
+        self.shapes = shapes(self.graph, full, calibration[:2])
         self.last_use = {user: user for user in self.nodes}
         for user in self.nodes:
             self.last_use.update(dict.fromkeys(user.all_input_nodes, user))

@@ -22,7 +22,7 @@ HEADER = 95  # bytes of a safetensors file's header that name a tensor, its type
 def measure(factory: Factory) -> NetworkCost:
     """Count on the real network, with one sample without content."""
     network = factory.build().eval()
-    folded = fold(network)
+    folded = fold(network, torch.zeros(2, *factory.inputs))
     other = {"trained": _beside_weights(network), "folded": _beside_weights(folded)}
     activated = _activated(folded)
     layers: list[Layer] = []

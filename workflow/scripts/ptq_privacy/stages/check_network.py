@@ -1,10 +1,10 @@
-"""Stage: your own network, tried on a few samples before any of its models is trained."""
+"""Stage: a network tried on a few samples before any of its models is trained."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from ptq_privacy.compression import quantizable
 from ptq_privacy.data import dataset
 from ptq_privacy.files.atomic import replacing
-from ptq_privacy.graph.trace import trace
+from ptq_privacy.graph.trace import evaluation_copy
 from ptq_privacy.networks import factories
 from ptq_privacy.networks.normalised import Normalised
+from ptq_privacy.study.variants import Variant
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +28,13 @@ def check_network(
     output: str | Path,
     function: str,
     settings: Mapping[str, Any],
-    quantized: bool,
+    variants: Iterable[str],
 ) -> None:
     """Try a factory's network on the first samples, and write its size and layers as JSON.
 
     Args:
         function, settings: as `factories.build` takes them.
-        quantized: whether the study will quantize it by a method that has a fragment.
+        variants: what the study will make of it by methods that have fragments.
 
     Raises:
         ValueError: as `check`, or what in it cannot be quantized.
@@ -42,9 +44,11 @@ def check_network(
     network = factories.build(function, len(data.classes), inputs.shape[1:], settings)
     normalised = Normalised(network, data.kind, data.statistics).normalise(inputs)
     check(network, normalised, len(data.classes), function)
-    if quantized:
+    recipes = [Variant.recorded(text) for text in variants]
+    counts: dict[Variant, dict[str, int]] = {}
+    if recipes:
         try:
-            trace(network)
+            counts, _ = quantizable(evaluation_copy(network), normalised[:2], recipes)
         except ValueError as error:
             raise ValueError(f"networks: {function}: {error}") from None
     found = {
@@ -52,11 +56,7 @@ def check_network(
         "classes": len(data.classes),
         "inputs": list(inputs.shape[1:]),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "weight_layers": [
-            name
-            for name, module in network.named_modules()
-            if isinstance(module, nn.Conv2d | nn.Linear)
-        ],
+        "levels": {str(variant): own for variant, own in counts.items()},
     }
     log.info("%s: %d parameters", function, found["parameters"])
     with replacing(output) as temporary:

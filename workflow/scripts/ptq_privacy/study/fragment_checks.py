@@ -61,6 +61,9 @@ def check(fragment: Fragment) -> None:
     _check_function(fragment.path, "function", fragment.function)
     if "work" in fragment.more:
         _check_function(fragment.path, "work", fragment.more["work"])
+    widest = fragment.more.get("widest", 1)
+    if isinstance(widest, bool) or not isinstance(widest, int) or widest < 1:
+        raise ValueError(f"{fragment.path}: widest: {widest!r}; allowed: an integer above 0")
     scores = fragment.more.get("scores")
     if "scores" in fragments.KINDS[fragment.kind] and not (
         scores and isinstance(scores, dict) and fragments.texts(scores.values())

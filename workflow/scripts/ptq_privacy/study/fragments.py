@@ -21,7 +21,7 @@ SCRIPTS = Path(__file__).parents[2]
 SCHEMAS = SCRIPTS.parent / "schemas"
 
 KINDS = {
-    "compressions": {"work"},
+    "compressions": {"work", "widest"},
     "attacks": {"scores"},
     "networks": set(),
     "sources": {"shape", "classes", "files"},
