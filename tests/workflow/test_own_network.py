@@ -37,7 +37,7 @@ def test_the_example(tmp_path):
         assert list(records) == [0, 1, 2, 3]
         assert min(record.test_accuracy for record in records.values()) > 0.3
     tried = json.loads((results / "network.json").read_text())
-    assert tried["weight_layers"] == ["features.0", "features.4", "classifier"]
+    assert tried["levels"] == {"adaround-w2": dict.fromkeys(["features.0", "features.4", "classifier"], 4)}
     assert (tried["classes"], tried["inputs"]) == (10, [1, 8, 8])
     assert tried["parameters"] == 16 * 9 + 2 * 16 + 32 * 16 * 9 + 2 * 32 + 33 * 10
 
@@ -94,7 +94,7 @@ def factory(body):
                 "nn.Sequential(nn.Flatten(2), nn.Conv1d(1, 1, 3), nn.Flatten(),"
                 " nn.Linear(62, classes))"
             ),
-            "ownnet:build: layer '1': Conv1d cannot be quantized; allowed: Conv2d and Linear",
+            "ownnet:build: layer '1': Conv1d cannot be quantized; allowed: Conv2d, Linear",
         ),
     ],
 )
@@ -103,7 +103,7 @@ def test_what_is_wrong_with_an_own_network_is_named(module, tmp_path, text, mess
     dataset.write(tmp_path / "data", data)
     module(text)
     with pytest.raises(ValueError, match=message):
-        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build", {}, quantized=True)
+        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build", {}, ["nearest-w2"])
     assert not (tmp_path / "out").exists()
 
 
