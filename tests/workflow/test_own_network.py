@@ -37,7 +37,9 @@ def test_the_example(tmp_path):
         assert list(records) == [0, 1, 2, 3]
         assert min(record.test_accuracy for record in records.values()) > 0.3
     tried = json.loads((results / "network.json").read_text())
-    assert tried["levels"] == {"adaround-w2": dict.fromkeys(["features.0", "features.4", "classifier"], 4)}
+    assert tried["levels"] == {
+        "adaround-w2": dict.fromkeys(["features.0", "features.4", "classifier"], 4)
+    }
     assert (tried["classes"], tried["inputs"]) == (10, [1, 8, 8])
     assert tried["parameters"] == 16 * 9 + 2 * 16 + 32 * 16 * 9 + 2 * 32 + 33 * 10
 
