@@ -56,6 +56,17 @@ def test_assign_members(study, finished):
     assert same_bytes(study, finished, "digits/members-001.parquet")
 
 
+def test_check_network(study, finished):
+    path = rerun(study, "check_network", f"{NETWORK}/network.json")
+    tried = json.loads(path.read_text())
+    assert (tried["classes"], tried["inputs"]) == (10, [1, 8, 8])
+    assert list(tried["levels"]) == ["brecq-w1.58", "brecq-w1.58-head8"]
+    *body, head = tried["levels"]["brecq-w1.58-head8"].items()
+    assert {levels for _, levels in body} == {3}
+    assert head == ("fc", 256)
+    assert same_bytes(study, finished, f"{NETWORK}/network.json")
+
+
 def test_tabulate_members(study, finished):
     path = rerun(study, "tabulate_members", "digits/membership.parquet")
     table = pd.read_parquet(path)

@@ -181,6 +181,15 @@ def test_a_compression_edited(cloned, file, variants):
     assert stale(cloned) == (rules, from_compression(NETWORKS, variants))
 
 
+def test_what_looks_at_networks_edited(cloned):
+    """They are tried again, and what is trained stays."""
+    append(cloned.repository / LIBRARY / "graph/uses.py")
+    rules = FROM_COMPRESSION | {"check_network"}
+    assert stale(cloned) == (rules, from_compression(NETWORKS, VARIANTS))
+    append(cloned.repository / LIBRARY / "stages/check_network.py")
+    assert stale(cloned) == (rules, from_compression(NETWORKS, VARIANTS))
+
+
 def test_a_compression_added_and_one_s_documentation_edited(cloned):
     folder = cloned.repository / LIBRARY / "compression"
     shutil.copy(folder / "nearest.py", folder / "rounded.py")
@@ -241,7 +250,7 @@ def test_an_augmentation_edited(cloned):
 
 def test_an_architecture_s_file_edited(cloned):
     append(cloned.repository / LIBRARY / "networks/small_resnets.py")
-    assert stale(cloned) == (FROM_TRAINING, from_training({"resnet6"}))
+    assert stale(cloned) == (FROM_TRAINING | {"check_network"}, from_training({"resnet6"}))
 
 
 def test_lira_edited(cloned):
@@ -285,7 +294,7 @@ def test_a_title_edited(cloned):
 def test_a_variant_added(cloned, compression, added):
     rules, jobs = replan(cloned, compression=compression)
     assert jobs == from_compression(NETWORKS, added)
-    assert rules == FROM_COMPRESSION
+    assert rules == FROM_COMPRESSION | {"check_network"}
 
 
 def test_a_setting_of_one_method(cloned):

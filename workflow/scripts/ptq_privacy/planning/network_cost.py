@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ptq_privacy.compression import packing
 from ptq_privacy.compression.work import Layer, NetworkCost
+from ptq_privacy.graph.attention import taken_apart
 from ptq_privacy.graph.blocks import activation_of
 from ptq_privacy.graph.folding import fold
 from ptq_privacy.graph.trace import is_weight_layer, trace
@@ -20,9 +21,10 @@ HEADER = 95  # bytes of a safetensors file's header that name a tensor, its type
 
 
 def measure(factory: Factory) -> NetworkCost:
-    """Count on the real network, with one sample without content."""
-    network = factory.build().eval()
-    folded = fold(network, torch.zeros(2, *factory.inputs))
+    """Count on the real network, its attention taken apart, with samples without content."""
+    empty = torch.zeros(2, *factory.inputs)
+    network = taken_apart(factory.build().eval(), empty)
+    folded = fold(network, empty)
     other = {"trained": _beside_weights(network), "folded": _beside_weights(folded)}
     activated = _activated(folded)
     layers: list[Layer] = []
