@@ -20,6 +20,7 @@ def test_class_folders_are_split_by_seed(tmp_path):
     (tmp_path / "class 3" / "notes.txt").write_text("no image")
     (tmp_path / "class 3" / "._0.png").write_text("of a Mac")
     (tmp_path / ".cache").mkdir()
+    (tmp_path / "__MACOSX").mkdir()  # of a zip made on a Mac
     hidden = tmp_path / "class 3" / ".ipynb_checkpoints"
     hidden.mkdir()
     (hidden / "0-checkpoint.png").write_bytes(encode(RGB[0]))

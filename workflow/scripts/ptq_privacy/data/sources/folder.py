@@ -47,7 +47,7 @@ def load(settings: Mapping[str, Any], downloads: Path) -> Dataset:
 
 def _folders(folder: Path) -> list[str]:
     names = (path.name for path in folder.iterdir() if path.is_dir())
-    return sorted(name for name in names if not name.startswith((".", "__")))
+    return sorted(name for name in names if not name.startswith(".") and name != "__MACOSX")
 
 
 def _classes(folder: Path) -> list[str]:

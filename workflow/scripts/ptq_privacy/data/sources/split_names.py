@@ -41,8 +41,8 @@ def words(name: str) -> list[str]:
 def choose(names: Sequence[str], where: str, settings: Mapping[str, Any]) -> Splits | None:
     """The training and the test set among names, or None where none of them names a part.
 
-    A validation set serves as test set where there is no other. Where both are, the setting
-    `test_split` says which (`test`, unless it is there), and the other is left out.
+    A validation set serves as test set where there is no other. Of both, it is left out, unless
+    the setting `test_split` says `validation`.
 
     Raises:
         ValueError: names `where` and the names that could mean several things.
@@ -51,6 +51,7 @@ def choose(names: Sequence[str], where: str, settings: Mapping[str, Any]) -> Spl
     plain = [name for name, (kind, rest) in zip(names, found, strict=True) if kind and not rest]
     alike = len({rest for _, rest in found}) == 1 and all(kind for kind, _ in found)
     kinds = {kind for kind, _ in found if kind}
+    # A class may be called "test tube"; "seg_train" and "seg_test" are no accident.
     if not (plain or (alike and len(names) > 1) or ("train" in kinds and len(kinds) > 1)):
         if "test_split" in settings:
             raise ValueError(f"{where}: test_split: there are no parts to choose from")
