@@ -39,7 +39,7 @@ report: "workflow/report/workflow.rst"
 
 
 FIGURES = ["tradeoff", "storage", "sweep", "exposure", "exposed"]
-if {"transfer", "adaptive"} <= set(STUDY.adversaries):
+if COMPRESSED_CELLS and {"transfer", "adaptive"} <= set(STUDY.adversaries):
     FIGURES.append("adversaries")
 
 
@@ -59,7 +59,7 @@ rule all:
             ]
         ],
         statistics=[
-            *of_each_network(COMPARISONS),
+            *ALL_COMPARISONS,
             *of_each_network(EXPOSURE, adversary=STUDY.adversaries),
             *of_each_network(EXPOSURE_SUMMARY, adversary=STUDY.adversaries),
             *CALIBRATIONS,

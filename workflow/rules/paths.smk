@@ -112,7 +112,8 @@ def scores_of_variants(wildcards):
     ]
 
 
-# A study without compressions has no calibration samples.
+# A study without compressions has nothing to compare, and no calibration samples.
+ALL_COMPARISONS = of_each_network(COMPARISONS) if COMPRESSED_CELLS else []
 CALIBRATIONS = of_each_network(CALIBRATION) if COMPRESSED_CELLS else []
 
 # A threshold takes two pairs of shadow models.

@@ -22,7 +22,7 @@ rule summarize:
     input:
         leakage=of_each_cell(LEAKAGE),
         checkpoints=[path for cell in CELLS for path in checkpoints_of(cell)],
-        comparisons=of_each_network(COMPARISONS),
+        comparisons=ALL_COMPARISONS,
         calibration=CALIBRATIONS,
     output:
         parquet=SUMMARY,
@@ -267,7 +267,7 @@ rule plot_exposure:
 rule conclude:
     input:
         summary=SUMMARY,
-        comparisons=of_each_network(COMPARISONS),
+        comparisons=ALL_COMPARISONS,
         calibration=CALIBRATIONS,
         sweeps=of_each_network(SWEEP),
         exposures=of_each_network(EXPOSURE_SUMMARY, adversary=STUDY.adversaries),

@@ -233,6 +233,29 @@ def test_attacks_differ_only_where_their_intervals_do_not_meet():
     assert len(said) == 2
 
 
+def test_one_target_tells_no_attack_from_another():
+    rows = [
+        {"attack": attack, "shadow_models": 2, "target": 0, "draw": 0, TPR: tpr}
+        for attack, tpr in (("rmia_online", 0.06), ("lira_online_fixed", 0.03))
+    ]
+    assert conclusions.strength(pd.DataFrame(rows)).sentences == (
+        "One target has no interval over targets, so this cannot be told.",
+    )
+
+
+def test_without_compressions_full_precision_is_spoken_of():
+    swept = pd.DataFrame({"attack": [ATTACK]})
+    measured = summary([("full", "transfer", 0.008)]).assign(targets=1)
+    sections = conclusions.of_network(measured, None, {}, None, swept, None, [ATTACK])
+    assert sections[0].sentences == (
+        "The study compresses nothing, so this page speaks of full precision alone.",
+        "Measured by LiRA online (fixed variance) on 1 target: TPR at 0.1 % FPR.",
+        "To the transfer adversary, above chance (the interval of the TPR at 0.1 % FPR lies above "
+        "0.1 %): full precision.",
+    )
+    assert len(sections) == 3
+
+
 def test_many_comparisons_are_counted():
     table = pd.DataFrame({"low": [0.1, -0.2, -0.1, NAN], "high": [0.2, -0.1, 0.1, NAN]})
     looked, found = sentences.claims([table] * 20)

@@ -102,9 +102,11 @@ def test_impossible_pools_are_refused(pool, message):
 
 def config(**changes):
     compression = {"methods": ["nearest", "obc"], "bits": [4, 1.58], "decoupled": []}
+    compression |= {"calibration_samples": 32}
     return {
         "pool": {"shadow_models": 4, "targets": 2, "models_per_job": 2},
-        "datasets": {"digits": {}},
+        "datasets": {"digits": {"source": "digits"}},
+        "queries": ["identity"],
         "networks": ["resnet6"],
         "compression": compression | changes,
         "attacks": {
@@ -280,3 +282,46 @@ def test_decoupling_a_width_that_is_not_studied_is_refused():
 def test_decoupling_without_a_method_is_refused():
     with pytest.raises(ValueError, match="compression.decoupled: needs a method"):
         Study.from_config(config(methods=[], decoupled=[{"bits": 4, "head_bits": 8}]))
+
+
+OWN = {"name": "full", "factory": "mine:compress"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"datasets": {"logs": {"source": "digits"}}},
+            "datasets: the name 'logs' is that of a folder",
+        ),
+        (
+            {
+                "datasets": {"a": {"source": "digits"}, "a-b": {"source": "digits"}},
+                "networks": [
+                    {"name": "b-c", "architecture": "resnet6"},
+                    {"name": "c", "architecture": "resnet6"},
+                ],
+            },
+            "networks: figures of 'a-b, c' and of 'a, b-c' would have one name",
+        ),
+        ({"queries": ["shift:1,0", "shift:01,-0"]}, "queries: 'shift:01,-0' is a view that is"),
+        ({"queries": ["shift:8,0"]}, "'shift:8,0' leaves nothing of an image of datasets.digits"),
+        (
+            {"datasets": {"digits": {"source": "digits", "queries": ["flip+shift:0,-9"]}}},
+            "datasets.digits.queries: 'flip[+]shift:0,-9' leaves nothing of .*, 8 by 8 pixels",
+        ),
+        (config(methods=[OWN]), "compression.methods.0: the name 'full' is full precision's"),
+        (
+            config(methods=["brecq"], brecq={"batch": 33}),
+            "compression.brecq.batch: 33 is more than compression.calibration_samples, 32",
+        ),
+    ],
+)
+def test_what_would_fail_after_training_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Study.from_config(config() | changes)
+
+
+def test_the_largest_views_and_minibatches_pass():
+    whole = config(methods=["brecq"], brecq={"batch": 32})
+    Study.from_config(whole | {"queries": ["shift:7,-7", "flip+shift:7,-7"]})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ptq_privacy.networks.memory_order import in_order, memory_order
+
 BATCH = {"cpu": 128, "cuda": 2048}
 """Samples a forward pass: what stays in a core's cache, and what fills a GPU."""
 
@@ -20,18 +22,14 @@ def logits(network: nn.Module, inputs: Tensor, samples: Tensor | None = None) ->
     Args:
         network: takes inputs as they are, its normalisation inside.
     """
-    network.eval().to(memory_format=torch.channels_last)
+    order = memory_order(network)
+    network.eval().to(memory_format=order)
     batch = BATCH[inputs.device.type]
     if samples is None:
         parts = iter(inputs.split(batch))
     else:
         parts = (inputs[chosen] for chosen in samples.split(batch))
-    return torch.cat([network(_in_order(part)) for part in parts])
-
-
-def _in_order(inputs: Tensor) -> Tensor:
-    """Images in the memory order that convolutions like."""
-    return inputs.to(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+    return torch.cat([network(in_order(part, order)) for part in parts])
 
 
 def accuracy(

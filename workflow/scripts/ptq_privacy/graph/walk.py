@@ -29,6 +29,7 @@ from ptq_privacy.graph.layers import (
     unravel,
 )
 from ptq_privacy.graph.trace import WeightLayer, execute, is_weight_layer, shapes, trace
+from ptq_privacy.networks.memory_order import in_order, memory_order
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,7 @@ class Stream:
         self.network = network
         self.modules = dict(network.named_modules())
         (images,) = (n for n in graph.nodes if n.op == "placeholder" and not n.args)
-        if calibration.ndim == 4:
-            calibration = calibration.contiguous(memory_format=torch.channels_last)
+        calibration = in_order(calibration, memory_order(network))
         self.chunks: list[dict[fx.Node, Any]] = [{images: c} for c in calibration.split(CHUNK)]
 
     def run(self, node: fx.Node) -> None:

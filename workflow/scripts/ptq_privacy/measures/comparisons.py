@@ -7,7 +7,7 @@ that `leakage` keeps, in which both sides draw the same targets and samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,6 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
     Raises:
         ValueError: no full precision, or files that were not resampled alike.
     """
-    import pandas as pd
 
     full = next((own for (variant, _), own in measured.items() if variant == "full"), None)
     if full is None:
@@ -87,6 +86,13 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
             }
             shared = {**known, "metric": metric, "supported": metrics.supports(nonmembers, metric)}
             rows += [{**shared, **row} for row in _rows(values, _value(full, full, attack, metric))]
+    return table(rows)
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Rows as `compare` gives them; without any, of its columns all the same."""
+    import pandas as pd
+
     columns = ["attack", "metric", "kind", "variant", "adversary", "estimate", "low", "high"]
     return pd.DataFrame(rows, columns=[*columns, "p_value", "targets", "supported", "note"])
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from ptq_privacy.attacks.metrics import supports
 from ptq_privacy.report import exposure_figure, style, sweep
 from ptq_privacy.report.sentences import (
     HIGHER,
@@ -42,9 +43,9 @@ def usable_metric(compared: pd.DataFrame) -> str:
 
 def of_network(
     summary: pd.DataFrame,
-    compared: pd.DataFrame,
+    compared: pd.DataFrame | None,
     exposed: Mapping[str, pd.DataFrame],
-    calibration: pd.DataFrame,
+    calibration: pd.DataFrame | None,
     swept: pd.DataFrame,
     thresholds: pd.DataFrame | None,
     attacks: Sequence[str],
@@ -53,14 +54,16 @@ def of_network(
 
     Args:
         summary: its rows of the summary.
-        compared: its comparisons of variants and adversaries.
+        compared: its comparisons of variants and adversaries; None where nothing is compressed.
         exposed: exposure summaries by adversary.
-        calibration: calibration samples against other members, by variant and adversary.
+        calibration: calibration samples against other members, by variant and adversary; None too.
         swept: attacks with fewer shadow models.
         thresholds: what thresholds set on shadow models give, by variant and adversary; None
             where there are too few shadow models to set any.
         attacks: the attacks to speak of, the headline first.
     """
+    if compared is None or calibration is None:
+        return _of_full_precision(summary, swept, thresholds, attacks[0])
     metric = usable_metric(compared)
     own = compared[compared["metric"] == metric]
     sections = [
@@ -83,17 +86,34 @@ def of_network(
     return [*sections, Section("How much of this could be chance?", (luck,))]
 
 
-def leakage(compared: pd.DataFrame, summary: pd.DataFrame, metric: str, attack: str) -> Section:
-    """Every variant against full precision, and against chance."""
-    name, _ = METRICS[metric]
-    unit, scale, digits = _unit(metric)
-    first = summary.iloc[0]
-    sentences = [f"Measured by {style.score_title(attack)} on {first['targets']} targets: {name}."]
+def _of_full_precision(
+    summary: pd.DataFrame, swept: pd.DataFrame, thresholds: pd.DataFrame | None, attack: str
+) -> list[Section]:
+    """What is left to say where the study compresses nothing."""
+    metric = next(m for m in METRICS if supports(int(summary["nonmembers"].min()), m))
+    alone = "The study compresses nothing, so this page speaks of full precision alone."
+    found = (alone, *_measured(summary, metric, attack), *_above(summary, metric, attack))
+    first = Section("Do the networks give away their members?", found)
+    return [first, worth(thresholds, metric, attack), strength(swept)]
+
+
+def _measured(summary: pd.DataFrame, metric: str, attack: str) -> list[str]:
+    """By what leakage is measured, and why if not by what is preferred."""
+    name, first = METRICS[metric][0], summary.iloc[0]
+    targets = style.counted(first["targets"], "target")
+    sentences = [f"Measured by {style.score_title(attack)} on {targets}: {name}."]
     if metric != TPR:
         sentences.append(
             f"With {first['nonmembers']} non-members a target there are too few non-members to "
             f"tell anything about 0.1 % FPR; so this page speaks of the {name}."
         )
+    return sentences
+
+
+def leakage(compared: pd.DataFrame, summary: pd.DataFrame, metric: str, attack: str) -> Section:
+    """Every variant against full precision, and against chance."""
+    unit, scale, digits = _unit(metric)
+    sentences = _measured(summary, metric, attack)
     rows = compared[(compared["kind"] == "against_full") & (compared["attack"] == attack)]
     for adversary, own in rows.groupby("adversary", sort=False):
         words = Words(
@@ -246,6 +266,9 @@ def strength(swept: pd.DataFrame) -> Section:
         if not {ours, theirs} <= known:
             continue
         both = [sweep.intervals(swept[swept["attack"] == attack]) for attack in (ours, theirs)]
+        if both[0]["low"].isna().any():
+            sentences = ["One target has no interval over targets, so this cannot be told."]
+            break
         groups: dict[str, list[str]] = {HIGHER: [], LOWER: [], OPEN: []}
         for size in both[0].index:
             a, b = both[0].loc[size], both[1].loc[size]

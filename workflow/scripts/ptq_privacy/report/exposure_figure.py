@@ -36,8 +36,9 @@ def draw(summaries: Mapping[str, pd.DataFrame], title: str, nonmembers: int) -> 
     """
     some = next(iter(summaries.values()))
     if not (some["statistic"] == "kept").any():
-        why = some["note"].iloc[0]
-        return style.message(f"{title}: who stays exposed cannot be told; it {why}.")
+        note = some["note"].iloc[0]
+        why = f"it {note}" if note else "the study compresses nothing"
+        return style.message(f"{title}: who stays exposed cannot be told; {why}.")
     if not metrics.supports(nonmembers, f"tpr_at_fpr_{FPR:g}"):
         few = f"{nonmembers} non-members a target do not resolve {100 * FPR:g} % FPR"
         return style.message(f"{title}: who stays exposed cannot be told; {few}.")

@@ -11,6 +11,7 @@ import pandas as pd
 from ptq_privacy.files import origin as origins
 from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.origin import Origin
+from ptq_privacy.measures import comparisons
 from ptq_privacy.report import conclusions, page, sentences, side_by_side, summary_pages
 
 
@@ -20,8 +21,8 @@ class Network:
 
     dataset: str
     network: str
-    comparisons: str
-    calibration: str
+    comparisons: str | None  # none where nothing is compressed
+    calibration: str | None
     sweep: str
     exposures: Mapping[str, str]  # by adversary
     thresholds: str | None
@@ -52,17 +53,19 @@ def publish(
     said, compared = [], []
     for network in networks:
         own = table[(table["dataset"] == network.dataset) & (table["network"] == network.network)]
-        of_precisions = pd.read_parquet(network.comparisons)
+        of_precisions = _read(network.comparisons)
         sections = conclusions.of_network(
             own,
             of_precisions,
             {key: pd.read_parquet(path) for key, path in network.exposures.items()},
-            pd.read_parquet(network.calibration),
+            _read(network.calibration),
             pd.read_parquet(network.sweep),
-            None if network.thresholds is None else pd.read_parquet(network.thresholds),
+            _read(network.thresholds),
             attacks,
         )
         said.append((network.name, sections))
+        if of_precisions is None:
+            of_precisions = comparisons.table([])
         both = side_by_side.side_by_side(of_precisions, own)
         both.insert(0, "dataset", network.dataset)
         both.insert(1, "network", network.network)
@@ -76,6 +79,10 @@ def publish(
     _write(adversaries_html, summary_pages.adversaries_page(all_compared), made)
     _write(adversaries_csv, all_compared.to_csv(index=False, float_format="%.6g"))
     _write(adversaries_markdown, summary_pages.adversaries_markdown(all_compared, attacks), made)
+
+
+def _read(path: str | None) -> pd.DataFrame | None:
+    return None if path is None else pd.read_parquet(path)
 
 
 def _write(path: str | Path, text: str, made: str = "") -> None:

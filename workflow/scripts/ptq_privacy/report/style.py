@@ -96,6 +96,11 @@ def score_title(score: str) -> str:
     raise ValueError(f"score {score!r} is of no attack")
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 target`, `2 targets`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def name(variant: Variant) -> str:
     """A variant in words, for legends and tables: `BRECQ 1.58 bits, head 8`."""
     if variant.method is None:

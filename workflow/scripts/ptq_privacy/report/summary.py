@@ -116,10 +116,10 @@ def as_markdown(
         first = group.iloc[0]
         parts.append(
             f"## {dataset}, {network}\n\n"
-            f"{style.score_title(attack)}, {first['targets']} targets, {first['shadow_models']} "
-            f"shadow models, {first['members']} members and {first['nonmembers']} non-members a "
-            "target. "
-            "In brackets the 95 % interval over targets and samples.\n"
+            f"{style.score_title(attack)}, {style.counted(first['targets'], 'target')}, "
+            f"{first['shadow_models']} shadow models, {first['members']} members and "
+            f"{first['nonmembers']} non-members a target. In brackets the 95 % interval over "
+            f"{'targets and samples' if first['targets'] > 1 else 'samples of this one target'}.\n"
         )
         supported = bool(group["fpr_0.001_supported"].all())
         heads = ["variant", "bits a weight", "test accuracy %"]

@@ -33,6 +33,9 @@ ADVERSARY_TEXT = (
 )
 
 
+NOT_BOTH = "Nothing was attacked by both, so there is nothing to compare."
+
+
 def summary_page(table: pd.DataFrame) -> str:
     """The summary as a page, every metric with its interval."""
     shown = pd.DataFrame(
@@ -91,12 +94,14 @@ def adversaries_page(table: pd.DataFrame) -> str:
     shown["p"] = table["p_value"]
     shown["enough non-members"] = table["supported"].map({True: "yes", False: "no"})
     body = [page.paragraph(ADVERSARY_TEXT), page.sortable(shown, "adversaries")]
+    if table.empty:
+        body = [page.paragraph(NOT_BOTH)]
     return page.page("Transfer against adaptive", body, wide=True)
 
 
 def adversaries_markdown(table: pd.DataFrame, attacks: Sequence[str]) -> str:
     """The attacks that the figures show, one line a variant, intervals in brackets."""
-    parts = ["# Transfer against adaptive", "", ADVERSARY_TEXT, ""]
+    parts = ["# Transfer against adaptive", "", NOT_BOTH if table.empty else ADVERSARY_TEXT, ""]
     heads = ["variant", "transfer %", "adaptive %", "difference, points", "taken back %", "p"]
     for (dataset, network, attack), rows in table.groupby(
         ["dataset", "network", "attack"], sort=False

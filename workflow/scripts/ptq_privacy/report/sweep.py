@@ -98,7 +98,8 @@ def intervals(rows: pd.DataFrame, metric: str = "tpr_at_fpr_0.001") -> pd.DataFr
     The bootstrap draws targets with replacement, and draws of shadow models within each.
 
     Returns:
-        Columns `mean`, `low`, `high`; index `shadow_models`, ascending.
+        Columns `mean`, `low`, `high` (NaN for one target, which tells nothing of others); index
+        `shadow_models`, ascending.
     """
     found = {}
     stream = generator("resampled sweep", 0)
@@ -108,6 +109,6 @@ def intervals(rows: pd.DataFrame, metric: str = "tpr_at_fpr_0.001") -> pd.DataFr
         chosen = stream.integers(targets, size=(REPLICATES, targets, 1))
         within = stream.integers(draws, size=(REPLICATES, targets, draws))
         means = values[chosen, within].mean(axis=(1, 2))
-        low, high = np.percentile(means, (2.5, 97.5))
+        low, high = np.percentile(means, (2.5, 97.5)) if targets > 1 else (np.nan, np.nan)
         found[size] = {"mean": values.mean(), "low": low, "high": high}
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("shadow_models")

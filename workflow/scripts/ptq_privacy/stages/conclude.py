@@ -25,7 +25,7 @@ def conclude(
     """Write every page and table of the study.
 
     Args:
-        comparisons, calibration, sweeps: a file for each network; thresholds likewise, or none.
+        sweeps: a file for each network; comparisons, calibration and thresholds likewise, or none.
         exposures: as many files for each network as there are adversaries.
         attacks: scores that the pages speak of, the headline first.
         outputs: by the names that `publish.publish` has for them.
@@ -33,8 +33,8 @@ def conclude(
     of_network = [
         publish.Network(
             **place,
-            comparisons=str(comparisons[index]),
-            calibration=str(calibration[index]),
+            comparisons=_path(comparisons, index),
+            calibration=_path(calibration, index),
             sweep=str(sweeps[index]),
             exposures=dict(
                 zip(
@@ -43,8 +43,12 @@ def conclude(
                     strict=True,
                 )
             ),
-            thresholds=str(thresholds[index]) if thresholds else None,
+            thresholds=_path(thresholds, index),
         )
         for index, place in enumerate(networks)
     ]
     publish.publish(of_network, summary, attacks, **outputs, origin=origin)
+
+
+def _path(paths: Sequence[str | Path], index: int) -> str | None:
+    return str(paths[index]) if paths else None

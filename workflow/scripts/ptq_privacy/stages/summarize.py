@@ -30,7 +30,7 @@ def summarize(
     Args:
         leakage: a file for each cell, a network, a variant and an adversary.
         checkpoints: as many shards for each cell as hold the targets.
-        comparisons, calibration: a file for each network; none of the latter without variants.
+        comparisons, calibration: a file for each network; none where nothing is compressed.
     """
     shards = len(checkpoints) // len(cells)
     measured = [
@@ -45,9 +45,9 @@ def summarize(
         (place["dataset"], place["network"]): differences.of_adversaries(
             tables.read_frame(path), headline
         )
-        for place, path in zip(networks, comparisons, strict=True)
+        for place, path in zip(networks, comparisons, strict=bool(comparisons))
     }
-    for place, path in zip(networks, calibration, strict=False):
+    for place, path in zip(networks, calibration, strict=bool(calibration)):
         text = differences.of_calibration(tables.read_frame(path))
         texts[place["dataset"], place["network"]] += f"\n{text}"
     table = summary.summarize(measured, targets, shadow_models)

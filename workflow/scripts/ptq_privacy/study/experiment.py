@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ptq_privacy.study import fragments, references
 from ptq_privacy.study.pool import Pool
 from ptq_privacy.study.variants import Variant
+
+FOLDERS = ("benchmarks", "figures", "logs", "tables")
+"""Of a study, beside those of its data sets."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,14 @@ class Study:
             ValueError: names the key whose value cannot work together with the others.
         """
         methods = _methods(config["compression"])
+        networks = _networks(config["networks"])
+        _check_names(config["datasets"], networks)
+        for name in config["datasets"]:
+            _check_views(config, name)
         return cls(
             pool=Pool(**config["pool"]),
             datasets=tuple(config["datasets"]),
-            networks=_networks(config["networks"]),
+            networks=networks,
             methods=methods,
             variants=(Variant(), *_recipes(config["compression"], list(methods))),
             adversaries=tuple(config["attacks"]["adversaries"]),
@@ -113,6 +121,41 @@ def queries_of(config: Mapping[str, Any], dataset: str) -> list[str]:
     return config["datasets"][dataset].get("queries", config["queries"])
 
 
+def _check_names(datasets: Iterable[str], networks: Iterable[str]) -> None:
+    """Names that would put two things at one path."""
+    figures: dict[str, str] = {}
+    for dataset in datasets:
+        if dataset in FOLDERS:
+            raise ValueError(f"datasets: the name {dataset!r} is that of a folder of the study's")
+        for network in networks:
+            pair = f"{dataset}, {network}"
+            other = figures.setdefault(f"{dataset}-{network}", pair)
+            if other != pair:
+                raise ValueError(
+                    f"networks: figures of {pair!r} and of {other!r} would have one name; "
+                    "rename a data set or a network"
+                )
+
+
+def _check_views(config: Mapping[str, Any], dataset: str) -> None:
+    """Views that are one and the same, or leave nothing of images whose size is known."""
+    entry = config["datasets"][dataset]
+    key = f"datasets.{dataset}.queries" if "queries" in entry else "queries"
+    shape = fragments.get("sources", entry["source"]).more.get("shape", {}).get("inputs", [])
+    known: set[tuple[bool, tuple[int, ...]]] = set()
+    for text in queries_of(config, dataset):
+        shift = tuple(map(int, re.findall(r"-?\d+", text)))
+        if (view := ("flip" in text, shift)) in known:
+            raise ValueError(f"{key}: {text!r} is a view that is there already")
+        known.add(view)
+        room = shape[-1:-3:-1] if len(shape) == 3 else [10_000, 10_000]
+        if any(abs(by) >= size for by, size in zip(shift, room, strict=False)):
+            raise ValueError(
+                f"{key}: {text!r} leaves nothing of an image of datasets.{dataset}"
+                + (f", {shape[2]} by {shape[1]} pixels" if len(shape) == 3 else "")
+            )
+
+
 def _networks(entries: list[Any]) -> dict[str, Named]:
     """Each entry is a fragment's name, or a name with an architecture or a factory of your own."""
     found: dict[str, Named] = {}
@@ -141,8 +184,16 @@ def _methods(compression: Mapping[str, Any]) -> dict[str, Named]:
             fragment = fragments.get("compressions", entry)
             settings = {**fragment.defaults, **compression.get(entry, {})}
             method = Named(entry, fragment.function, settings, fragment=entry)
+            samples = compression["calibration_samples"]
+            if settings.get("batch", 0) > samples:
+                raise ValueError(
+                    f"compression.{entry}.batch: {settings['batch']} is more than "
+                    f"compression.calibration_samples, {samples}"
+                )
         else:
             method = Named(entry["name"], entry["factory"], entry.get("settings", {}))
+        if method.name == "full":
+            raise ValueError(f"compression.methods.{index}: the name 'full' is full precision's")
         if method.name in found or (method.own and method.name in fragments.names("compressions")):
             raise ValueError(
                 f"compression.methods.{index}: the name {method.name!r} is taken twice"

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ptq_privacy.networks import structure
+from ptq_privacy.networks.memory_order import in_order, memory_order
 from ptq_privacy.study.seeds import seed_of
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,8 @@ def train(
             f"training.batch_size: {recipe.batch_size} is more than a model's {len(labels)} members"
         )
     device = labels.device
-    network.train().to(memory_format=torch.channels_last)
+    order_in_memory = memory_order(network)
+    network.train().to(memory_format=order_in_memory)
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=recipe.learning_rate,
@@ -99,10 +101,10 @@ def train(
         total = torch.zeros((), device=device)
         for step in range(steps):
             chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-            batch = draw(chosen, generator)
+            batch = in_order(normalise(draw(chosen, generator)), order_in_memory)
             _set_learning_rate(optimizer, recipe, (epoch * steps + step) / (recipe.epochs * steps))
             with torch.autocast(device.type, torch.bfloat16, enabled=recipe.autocast):
-                logits = network(normalise(batch))
+                logits = network(batch)
             loss = F.cross_entropy(logits.float(), labels[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
