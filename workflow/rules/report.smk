@@ -142,13 +142,7 @@ rule plot_tradeoff:
 rule plot_sweep:
     input:
         sweep=SWEEP,
-        # It says how many non-members a target has.
-        leakage=expand(
-            LEAKAGE,
-            variant="full",
-            adversary=STUDY.adversaries[0],
-            allow_missing=True,
-        ),
+        membership=MEMBERSHIP,
     output:
         svg=report(
             figure("sweep", "svg"),

@@ -5,7 +5,7 @@ from ptq_privacy.stages.plot_sweep import plot_sweep
 joblog.start(snakemake.log[0])
 plot_sweep(
     snakemake.input.sweep,
-    snakemake.input.leakage[0],
+    snakemake.input.membership,
     snakemake.params.title,
     [snakemake.output.svg, snakemake.output.png],
     origin.record(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ptq_privacy.data import membership
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import style, sweep
@@ -12,7 +13,7 @@ from ptq_privacy.report import style, sweep
 
 def plot_sweep(
     swept: str | Path,
-    leakage: str | Path,
+    members: str | Path,
     title: str,
     outputs: Sequence[str | Path],
     origin: Origin,
@@ -20,7 +21,8 @@ def plot_sweep(
     """Draw what the stage `sweep_shadow_models` wrote.
 
     Args:
-        leakage: at full precision, which says how many non-members a target has.
+        members: of the whole pool, which say how many non-members a target has.
     """
-    nonmembers = int(tables.read_frame(leakage)["nonmembers"].min())
-    style.save(sweep.draw(tables.read_frame(swept), title, nonmembers), outputs, origin)
+    table, known = tables.read_frame(swept), membership.read(members)
+    nonmembers = min(int((~known[target]).sum()) for target in table["target"].unique())
+    style.save(sweep.draw(table, title, nonmembers), outputs, origin)
