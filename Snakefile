@@ -27,6 +27,7 @@ if "study" not in config:
 include: "workflow/rules/study.smk"
 include: "workflow/rules/paths.smk"
 include: "workflow/rules/restart.smk"
+include: "workflow/rules/console.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/compress.smk"
@@ -66,6 +67,8 @@ rule all:
             *ALL_THRESHOLDS,
         ],
         members=expand(MEMBERSHIP, dataset=STUDY.datasets),
+    message:
+        "Everything that the config asks for is there."
 
 
 rule train:

@@ -113,7 +113,8 @@ def run_once(
 ) -> Workdir:
     """A study that is run from nothing to its tables and figures, once for all test processes.
 
-    Test processes side by side share one: the first to need it runs it, the others wait.
+    Test processes side by side share one: the first to need it runs it, the others wait. What the
+    run said is in its file `complete`.
     """
     own = factory.getbasetemp()
     shared = own if worker == "master" else own.parent
@@ -122,8 +123,7 @@ def run_once(
         if not workdir.path.is_dir():
             workdir.path.mkdir()
             begin(workdir)
-            workdir.run()
-            (workdir.path / "complete").touch()
+            (workdir.path / "complete").write_text(workdir.run())
     assert (workdir.path / "complete").is_file(), "the study failed in another test process"
     return workdir
 
