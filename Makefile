@@ -13,10 +13,12 @@ run: .venv
 	@$(MAKE) --no-print-directory report
 
 report: .venv
-	@$(SNAKEMAKE) --quiet --report results/$(STUDY)/report.html
-	@echo "tables:  results/$(STUDY)/tables/summary.md"
-	@echo "figures: results/$(STUDY)/figures"
-	@echo "report:  results/$(STUDY)/report.html"
+	@$(SNAKEMAKE) --quiet --report results/$(STUDY)/snakemake-report.html
+	@echo "the answer: results/$(STUDY)/report.html"
+	@echo "as text:    results/$(STUDY)/tables/conclusions.md"
+	@echo "tables:     results/$(STUDY)/tables/summary.csv, adversaries.csv"
+	@echo "figures:    results/$(STUDY)/figures"
+	@echo "every step: results/$(STUDY)/snakemake-report.html, Snakemake's own, with code and run times"
 
 provenance: .venv
 	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.report.provenance $(FILE)

@@ -39,26 +39,10 @@ include: "workflow/rules/report.smk"
 report: "workflow/report/workflow.rst"
 
 
-FIGURES = ["tradeoff", "storage", "sweep", "exposure", "exposed"]
-if COMPRESSED_CELLS and {"transfer", "adaptive"} <= set(STUDY.adversaries):
-    FIGURES.append("adversaries")
-
-
 rule all:
     input:
         tables=[*rules.summarize.output, *rules.conclude.output],
-        figures=[
-            path
-            for format in ["svg", "png"]
-            for path in [
-                *of_each_network(roc(format), adversary=STUDY.adversaries),
-                *(
-                    path
-                    for name in FIGURES
-                    for path in of_each_network(figure(name, format))
-                ),
-            ]
-        ],
+        figures=[*rules.conclude.input.svg, *rules.conclude.input.png],
         statistics=[
             *ALL_COMPARISONS,
             *of_each_network(EXPOSURE, adversary=STUDY.adversaries),

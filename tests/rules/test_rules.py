@@ -10,6 +10,7 @@ from safetensors import safe_open
 from sklearn.datasets import load_digits
 
 from ptq_privacy.answers.phi import phi
+from ptq_privacy.files import origin
 from tests.conftest import TINY, jobs_of
 
 NETWORK = "digits/resnet6"
@@ -257,9 +258,8 @@ def test_summarize(study, finished):
     assert 1.6 < ternary["bits_per_weight"] < 4
     text = (study.results / "tables/summary.md").read_text()
     assert "BRECQ 1.58 bits, head 8" in text
-    assert "120 non-members cannot resolve" in text
-    assert "### What if the attacker adapts?" in text
-    assert "64 members that calibrated" in text
+    assert "120 non-members a target do not resolve 0.1 % FPR" in text
+    assert "TPR at 1 % FPR, %, adaptive" in text
 
 
 @pytest.mark.slow
@@ -344,16 +344,34 @@ def test_plot_exposure(study, finished):
 
 
 def test_conclude(study, finished):
-    names = ("conclusions.html", "conclusions.md", "summary.html")
-    names += ("adversaries.html", "adversaries.csv", "adversaries.md")
-    rerun(study, "conclude", *(f"tables/{name}" for name in names))
+    names = ("report.html", "tables/conclusions.md", "tables/adversaries.csv")
+    names += ("tables/adversaries.md",)
+    rerun(study, "conclude", *names)
     text = (study.results / "tables/conclusions.md").read_text()
-    # 120 non-members resolve neither 0.1 % nor, just, 1 %.
-    assert "With 120 non-members a target there are too few" in text
+    assert "120 non-members a target do not resolve 0.1 % FPR" in text
+    assert "on 2 targets: the TPR at 1 % FPR." in text
     assert "## How much of this could be chance?" in text
     table = pd.read_csv(study.results / "tables/adversaries.csv")
     assert len(table) == 2 * 7
-    assert not table["supported"].any()
+    assert table["supported"].all()
+    assert set(table["metric"]) == {"tpr_at_fpr_0.01"}
     assert (table["difference"] - (table["adaptive"] - table["transfer"])).abs().max() < 1e-5
     for name in names:
-        assert same_bytes(study, finished, f"tables/{name}")
+        assert same_bytes(study, finished, name)
+
+
+def test_every_table_and_figure_says_what_made_it(finished):
+    made = {
+        path.name: origin.read(path)
+        for folder in ("tables", "figures", ".")
+        for path in sorted((finished.results / folder).glob("*.*"))
+    }
+    assert {"report.html", "summary.csv", "adversaries.csv", "conclusions.md"} <= set(made)
+    assert {"tradeoff-digits-resnet6.svg", "tradeoff-digits-resnet6.png"} <= set(made)
+    for name, record in made.items():
+        assert record["study"] == "tiny", name
+        assert record["inputs"], name
+        assert record["code"], name
+    assert made["summary.csv"]["rule"] == made["summary.md"]["rule"] == "summarize"
+    assert made["adversaries.csv"]["rule"] == made["report.html"]["rule"] == "conclude"
+    assert made["tradeoff-digits-resnet6.png"]["inputs"] == {"summary": ["tables/summary.parquet"]}

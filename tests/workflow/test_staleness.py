@@ -265,7 +265,7 @@ def test_measures_and_report_edited(cloned):
 
 def test_a_figure_edited(cloned):
     append(cloned.repository / LIBRARY / "report/tradeoff.py")
-    assert stale(cloned) == ({"plot_tradeoff", "all"}, set())
+    assert stale(cloned) == ({"plot_tradeoff", "conclude", "all"}, set())
 
 
 def test_a_title_edited(cloned):

@@ -51,6 +51,13 @@ def roc(format):
     return f"<results>/figures/roc-{{dataset}}-{{network}}-{{adversary}}.{format}"
 
 
+def reported(shown, format):
+    """One figure as the report lists it."""
+    kind, _, adversary = shown["name"].partition("-")
+    pattern = roc(format) if adversary else figure(kind, format)
+    return expand(pattern, adversary=adversary, **shown)[0]
+
+
 def of_each_network(pattern, **more):
     return expand(pattern, dataset=STUDY.datasets, network=list(STUDY.networks), **more)
 

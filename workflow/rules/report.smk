@@ -8,6 +8,38 @@ QUESTIONS = {
     "attacks": "5. How strong are the attacks?",
 }
 
+# Of each figure of a network: the question it answers, and its title.
+FIGURES = {
+    "tradeoff": ("leakage", "leakage against accuracy"),
+    "adversaries": ("adversaries", "transfer against adaptive"),
+    "exposure": ("exposure", "exposure by rank and variant"),
+    "exposed": ("exposure", "the most exposed images"),
+    "storage": ("storage", "leakage against storage"),
+    "sweep": ("attacks", "attacks with fewer shadow models"),
+}
+if not (COMPRESSED_CELLS and {"transfer", "adaptive"} <= set(STUDY.adversaries)):
+    del FIGURES["adversaries"]
+
+# As the report shows them, a network after the other.
+REPORTED = [
+    {**place, "name": name, "question": QUESTIONS[question], "title": title}
+    for place in NETWORKS
+    for name, question, title in [
+        ("tradeoff", *FIGURES["tradeoff"]),
+        *(
+            (f"roc-{adversary}", "leakage", f"ROC, {adversary} shadow models")
+            for adversary in STUDY.adversaries
+        ),
+        *((name, *FIGURES[name]) for name in list(FIGURES)[1:]),
+    ]
+]
+
+# What a figure shows and how to read it; Snakemake's report has the same.
+CAPTIONS = {
+    name: (Path(workflow.current_basedir).parent / f"report/{name}.rst").read_text()
+    for name in ["roc", *FIGURES]
+}
+
 # An edit of a title is drawn again.
 TITLES = {**STUDY.method_titles, **STUDY.score_titles}
 
@@ -22,14 +54,12 @@ rule summarize:
     input:
         leakage=of_each_cell(LEAKAGE),
         checkpoints=[path for cell in CELLS for path in checkpoints_of(cell)],
-        comparisons=ALL_COMPARISONS,
-        calibration=CALIBRATIONS,
     output:
         parquet=SUMMARY,
         csv=report(
             "<results>/tables/summary.csv",
             caption="../report/summary.rst",
-            category="All networks",
+            category="The answer",
             labels={"page": "Summary table as CSV, to download"},
         ),
         markdown="<results>/tables/summary.md",
@@ -49,7 +79,6 @@ rule summarize:
         titles=TITLES,
         settings={
             "cells": CELLS,
-            "networks": NETWORKS,
             "headline": config["attacks"]["headline"],
             "targets": STUDY.pool.targets,
             "shadow_models": STUDY.pool.shadow_models,
@@ -107,7 +136,7 @@ rule plot_tradeoff:
             caption="../report/tradeoff.rst",
             category="{dataset}",
             subcategory=QUESTIONS["leakage"],
-            labels={"figure": "leakage against accuracy", "network": "{network}"},
+            labels={"figure": FIGURES["tradeoff"][1], "network": "{network}"},
         ),
         png=figure("tradeoff", "png"),
         storage_svg=report(
@@ -115,7 +144,7 @@ rule plot_tradeoff:
             caption="../report/storage.rst",
             category="{dataset}",
             subcategory=QUESTIONS["storage"],
-            labels={"figure": "leakage against storage", "network": "{network}"},
+            labels={"figure": FIGURES["storage"][1], "network": "{network}"},
         ),
         storage_png=figure("storage", "png"),
     log:
@@ -150,7 +179,7 @@ rule plot_sweep:
             category="{dataset}",
             subcategory=QUESTIONS["attacks"],
             labels={
-                "figure": "attacks with fewer shadow models",
+                "figure": FIGURES["sweep"][1],
                 "network": "{network}",
             },
         ),
@@ -226,15 +255,15 @@ rule plot_exposure:
             caption="../report/exposure.rst",
             category="{dataset}",
             subcategory=QUESTIONS["exposure"],
-            labels={"figure": "exposure by rank and variant", "network": "{network}"},
+            labels={"figure": FIGURES["exposure"][1], "network": "{network}"},
         ),
         png=figure("exposure", "png"),
         sheet_svg=report(
             figure("exposed", "svg"),
-            caption="../report/contact_sheet.rst",
+            caption="../report/exposed.rst",
             category="{dataset}",
             subcategory=QUESTIONS["exposure"],
-            labels={"figure": "the most exposed images", "network": "{network}"},
+            labels={"figure": FIGURES["exposed"][1], "network": "{network}"},
         ),
         sheet_png=figure("exposed", "png"),
     log:
@@ -266,27 +295,22 @@ rule conclude:
         sweeps=of_each_network(SWEEP),
         exposures=of_each_network(EXPOSURE_SUMMARY, adversary=STUDY.adversaries),
         thresholds=ALL_THRESHOLDS,
+        svg=[reported(shown, "svg") for shown in REPORTED],
+        png=[reported(shown, "png") for shown in REPORTED],
     output:
-        conclusions_html=report(
-            "<results>/tables/conclusions.html",
-            caption="../report/conclusions.rst",
-            category="All networks",
-            labels={"page": "What can be concluded"},
+        report=report(
+            "<results>/report.html",
+            caption="../report/report.rst",
+            category="The answer",
+            labels={"page": "What each network gives away"},
         ),
         conclusions_markdown="<results>/tables/conclusions.md",
-        summary_html=report(
-            "<results>/tables/summary.html",
-            caption="../report/summary.rst",
-            category="All networks",
-            labels={"page": "Summary table"},
-        ),
-        adversaries_html=report(
-            "<results>/tables/adversaries.html",
+        adversaries_csv=report(
+            "<results>/tables/adversaries.csv",
             caption="../report/adversaries_table.rst",
-            category="All networks",
-            labels={"page": "Transfer against adaptive, table"},
+            category="The answer",
+            labels={"page": "Transfer against adaptive as CSV, to download"},
         ),
-        adversaries_csv="<results>/tables/adversaries.csv",
         adversaries_markdown="<results>/tables/adversaries.md",
     log:
         "<logs>/conclude.log",
@@ -302,12 +326,15 @@ rule conclude:
     params:
         code=code("conclude"),
         titles=TITLES,
+        captions=CAPTIONS,
         settings={
+            "study": config["study"],
             "networks": NETWORKS,
             "adversaries": STUDY.adversaries,
             "attacks": ATTACKS_SHOWN,
+            "figures": REPORTED,
         },
     message:
-        "Writing what can be concluded."
+        "Writing the report and what can be concluded."
     script:
         "../scripts/conclude.py"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptq_privacy.report import conclusions, sentences
+from ptq_privacy.attacks import metrics
+from ptq_privacy.report import cells, conclusions, quoted, sentences
 from ptq_privacy.report.sentences import Words, at_least, grouped, verdict
 
 ATTACK, TPR = "lira_online_fixed", "tpr_at_fpr_0.001"
@@ -25,6 +26,8 @@ def compared(kind, adversary, rows, attack=ATTACK, metric=TPR, supported=True):
 def summary(rows, metric=TPR, nonmembers=5000):
     """Rows (variant, adversary, low) of a summary."""
     table = pd.DataFrame(rows, columns=["variant", "adversary", f"{metric}_low"])
+    for part, shift in (("mean", 0.01), ("high", 0.02)):
+        table[f"{metric}_{part}"] = table[f"{metric}_low"] + shift
     return table.assign(attack=ATTACK, targets=18, nonmembers=nonmembers)
 
 
@@ -50,7 +53,7 @@ def test_a_sign_is_told_only_where_zero_lies_outside(low, high, expected):
         (-0.70, -0.359, "0.35"),
         (0.299, 1.2, "0.29"),
         (0.29, 1.2, "0.29"),
-        (0.001, 1.2, "just above 0"),
+        (0.001, 1.2, ""),
     ],
 )
 def test_a_bound_is_rounded_towards_zero(low, high, expected):
@@ -61,7 +64,7 @@ def test_a_bound_is_rounded_towards_zero(low, high, expected):
 def test_a_bound_never_says_more_than_the_interval(near, width, digits, negative):
     low, high = (-near - width, -near) if negative else (near, near + width)
     said = at_least(low, high, digits)
-    bound = 0.0 if said == "just above 0" else float(said)
+    bound = float(said or 0)
     assert bound <= near * (1 + 1e-9) + 1e-9
     assert near - bound <= 10**-digits * (1 + 1e-9)
 
@@ -74,17 +77,61 @@ def test_each_verdict_has_its_sentence():
             "high": [0.03, -0.0234, 0.004, 0.001, NAN],
         }
     )
-    words = Words("More", "Less", "Open", "Unknown")
+    words = Words("{who} leak{s} more", "{who} leak{s} less", "{who} {be} open", "{who}: unknown")
     assert grouped(rows, words, "points", 100, 2) == [
-        "More, by at least the points in brackets: a (1.23).",
-        "Less, by at least the points in brackets: b (2.34).",
-        "Open: c; d. Together their intervals reach from -0.20 to +0.40 points.",
-        "Unknown: e.",
+        "A leaks more, by at least 1.23 points.",
+        "B leaks less, by at least 2.34 points.",
+        "C and d are open; together their intervals reach from -0.20 to +0.40 points.",
+        "E: unknown.",
     ]
     everywhere = rows.assign(low=-0.001, high=0.001)
     assert grouped(everywhere, words, "points", 100, 2) == [
-        "Open: all 5 variants. Together their intervals reach from -0.10 to +0.10 points."
+        "All 5 variants are open; together their intervals reach from -0.10 to +0.10 points."
     ]
+    assert grouped(everywhere[:1], words, "points", 100, 2) == [
+        "A is open; its interval reaches from -0.10 to +0.10 points."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lows", "highs", "expected"),
+    [
+        ([0.0123, 0.0456], [0.5, 0.5], "Both variants leak more, each by at least 1.23 points."),
+        (
+            [-0.5, -0.5],
+            [-0.0456, -0.0199],
+            "Both variants leak less, each by at least 1.99 points.",
+        ),
+        ([0.00001, 0.2], [0.5, 0.5], "Both variants leak more."),
+    ],
+)
+def test_of_several_the_smallest_bound_is_told(lows, highs, expected):
+    rows = pd.DataFrame({"name": ["a", "b"], "low": lows, "high": highs})
+    words = Words("{who} leak{s} more", "{who} leak{s} less", "{who} {be} open")
+    assert grouped(rows, words, "points", 100, 2) == [expected]
+
+
+def test_one_point_is_singular():
+    rows = pd.DataFrame({"name": ["a"], "low": [0.0101], "high": [0.2]})
+    assert grouped(rows, Words("{who} keep{s} more", "", ""), "points", 100, 0) == [
+        "A keeps more, by at least 1 point."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "of", "expected"),
+    [
+        (["a"], 1, "a"),
+        (["a"], 9, "a"),
+        (["a", "b, head 8"], 9, "a and b with head 8"),
+        (["a", "b", "c"], 9, "a, b and c"),
+        (["a", "b", "c", "d"], 9, "4 of 9 variants"),
+        (["a", "b"], 2, "both variants"),
+        (["a", "b", "c"], 3, "all 3 variants"),
+    ],
+)
+def test_few_variants_are_named_and_many_are_counted(names, of, expected):
+    assert sentences.listed(names, of) == expected
 
 
 def test_leakage_against_full_precision_and_chance():
@@ -100,42 +147,68 @@ def test_leakage_against_full_precision_and_chance():
     measured = summary(
         [
             ("full", "transfer", 0.008),
+            ("brecq-w4", "transfer", 0.007),
             ("brecq-w2", "transfer", 0.004),
             ("nearest-w2", "transfer", 0.001),
         ]
     )
-    said = conclusions.leakage(table, measured, TPR, ATTACK).sentences
-    assert said == (
-        "Measured by LiRA online (fixed variance) on 18 targets: TPR at 0.1 % FPR.",
-        "To the transfer adversary, leaks more than full precision, by at least the points in "
-        "brackets: nearest 2 bits (0.20).",
-        "To the transfer adversary, leaks less than full precision, by at least the points in "
-        "brackets: BRECQ 2 bits (0.35).",
-        "To the transfer adversary, not distinguishable from full precision: BRECQ 4 bits. "
-        "Together their intervals reach from -0.10 to +0.10 points.",
-        "To the transfer adversary, above chance (the interval of the TPR at 0.1 % FPR lies above "
-        "0.1 %): full precision; BRECQ 2 bits.",
-        "To the transfer adversary, not distinguishable from chance (the interval reaches 0.1 %): "
-        "nearest 2 bits.",
+    section = conclusions.leakage(table, measured, quoted.quoted(5000), ATTACK)
+    assert section.sentences == (
+        "Measured by LiRA online (fixed variance) on 18 targets: the TPR at 0.1 % FPR.",
+        "To the transfer adversary, nearest 2 bits leaks more than full precision, by at least "
+        "0.20 points.",
+        "To the transfer adversary, BRECQ 2 bits leaks less than full precision, by at least 0.35 "
+        "points.",
+        "To the transfer adversary, BRECQ 4 bits is not distinguishable from full precision; its "
+        "interval reaches from -0.10 to +0.10 points.",
+        # Of 5,000 non-members five may be accused: guessing reaches 6 in 5,001.
+        "To the transfer adversary, full precision, BRECQ 4 bits and BRECQ 2 bits are above "
+        "chance, 0.12 %.",
+        "To the transfer adversary, nearest 2 bits is not distinguishable from chance, 0.12 %.",
     )
+    text = cells.markdown(section.table)
+    assert "| BRECQ 2 bits | 1.40 [0.40, 2.40] | **-0.50 [-0.70, -0.35]** |" in text
+    assert "| full precision | 1.80 [0.80, 2.80] | – |" in text
+    assert "| BRECQ 4 bits | 1.70 [0.70, 2.70] | +0.00 [-0.10, +0.10] |" in text
 
 
 def test_too_few_nonmembers_are_said_and_another_metric_is_spoken_of():
-    rows = [("brecq-w2", -0.01, -0.02, -0.005)]
-    tables = [
-        compared("against_full", "transfer", rows, supported=False),
-        compared("against_full", "transfer", rows, metric="tpr_at_fpr_0.01", supported=False),
-        compared("against_full", "transfer", rows, metric="auc"),
-    ]
-    table = pd.concat(tables)
-    metric = conclusions.usable_metric(table)
-    assert metric == "auc"
-    assert conclusions.usable_metric(pd.concat([tables[2], tables[1]])) == "auc"
+    table = compared("against_full", "transfer", [("brecq-w2", -0.01, -0.02, -0.005)], metric="auc")
     measured = summary([("full", "transfer", 0.55)], metric="auc", nonmembers=80)
-    said = conclusions.leakage(table[table["metric"] == "auc"], measured, metric, ATTACK).sentences
-    assert said[1].startswith("With 80 non-members a target there are too few non-members to tell")
-    assert "leaks less than full precision, by at least the units in brackets" in said[2]
-    assert said[2].endswith("BRECQ 2 bits (0.005).")
+    said = conclusions.leakage(table, measured, quoted.quoted(80), ATTACK).sentences
+    assert said[0].endswith("on 18 targets: the AUC.")
+    assert (
+        said[1] == "80 non-members a target do not resolve 0.1 % FPR, which takes 1,000; hence AUC."
+    )
+    assert said[2].endswith("BRECQ 2 bits leaks less than full precision, by at least 0.005 AUC.")
+    assert said[3] == "To the transfer adversary, full precision is above chance, 0.500."
+
+
+@pytest.mark.parametrize(
+    ("nonmembers", "metric", "guess"),
+    [
+        (1000, TPR, 100 * 2 / 1001),
+        (999, "tpr_at_fpr_0.01", 100 * 10 / 1000),
+        (100, "tpr_at_fpr_0.01", 100 * 2 / 101),
+        (99, "auc", 0.5),
+    ],
+)
+def test_the_lowest_rate_that_is_resolved_is_quoted_beside_what_guessing_reaches(
+    nonmembers, metric, guess
+):
+    measure = quoted.quoted(nonmembers)
+    assert measure.metric == metric
+    assert quoted.guessing(measure, nonmembers) == pytest.approx(guess)
+
+
+def test_guessing_is_what_a_blind_attack_reaches():
+    generator, nonmembers = np.random.default_rng(0), 300
+    member = np.arange(2 * nonmembers) < nonmembers
+    found = [
+        metrics.tpr_at_fpr(member, generator.normal(size=len(member)), 0.01) for _ in range(3000)
+    ]
+    expected = quoted.guessing(quoted.quoted(nonmembers), nonmembers)
+    assert 100 * np.mean(found) == pytest.approx(expected, abs=4 * 100 * np.std(found) / 3000**0.5)
 
 
 def test_adaptation_and_the_share_that_it_takes_back():
@@ -149,28 +222,48 @@ def test_adaptation_and_the_share_that_it_takes_back():
             compared("taken_back", "both", [("nearest-w2", NAN, NAN, NAN)]),
         ]
     )
-    assert conclusions.adaptation(table, TPR, [ATTACK]).sentences == (
-        "LiRA online (fixed variance) finds more with shadow models quantized as the target is, by "
-        "at least the points in brackets: BRECQ 2 bits (0.10); nearest 2 bits (0.50).",
-        "No difference between the adversaries can be told for LiRA online (fixed variance): "
-        "OBC 2 bits. Together their intervals reach from -0.10 to +0.10 points.",
-        "Of the apparent gain in privacy, adapting takes back at least the share in brackets, with "
-        "LiRA online (fixed variance): BRECQ 2 bits (25 %).",
+    section = conclusions.adaptation(table, quoted.quoted(5000), [ATTACK])
+    assert section.sentences == (
+        "LiRA online (fixed variance) finds more at BRECQ 2 bits and nearest 2 bits with shadow "
+        "models quantized as the target is, each by at least 0.10 points.",
+        "With LiRA online (fixed variance) no difference between the adversaries can be told at "
+        "OBC 2 bits; its interval reaches from -0.10 to +0.10 points.",
+        "Of the apparent gain in privacy at BRECQ 2 bits, adapting takes back a part, by at least "
+        "25 % of it.",
     )
-    nothing = conclusions.adaptation(table.iloc[:0], TPR, [ATTACK]).sentences
-    assert nothing == ("One adversary alone was run, so this cannot be told.",)
+    assert "| nearest 2 bits | **+1.00 [+0.50, +2.00]** | – |" in cells.markdown(section.table)
+    nothing = conclusions.adaptation(table.iloc[:0], quoted.quoted(5000), [ATTACK])
+    assert nothing.sentences == ("One adversary alone was run, so this cannot be told.",)
+    assert nothing.table is None
 
 
 def test_outliers_are_compared_with_the_others():
     rows = [("brecq-w2", 0.10, 0.30), ("obc-w2", -0.30, -0.10), ("nearest-w2", NAN, NAN)]
     table = pd.DataFrame(rows, columns=["variant", "low", "high"])
-    table = table.assign(statistic="kept_top_minus_other", fpr=0.01)
+    table = table.assign(statistic="kept_top_minus_other", fpr=0.01, group="", estimate=0.0)
     other = table.assign(fpr=0.001, low=0.5, high=0.6)
-    said = conclusions.outliers({"transfer": pd.concat([table, other])}).sentences
-    assert len(said) == 3
-    assert "protects them less, by at least the points in brackets: BRECQ 2 bits (10)." in said[0]
-    assert "protects them more, by at least the points in brackets: OBC 2 bits (10)." in said[1]
-    assert said[2].startswith("Could not be told")
+    kept = table.assign(statistic="kept", group="top_1%", estimate=0.3)
+    exposed = {"transfer": pd.concat([table, other, kept])}
+    section = conclusions.outliers(exposed, 500)
+    assert len(section.sentences) == 3
+    assert section.sentences[0].endswith(
+        "keep a larger share of their exposure than the others at BRECQ 2 bits, by at least 10 "
+        "points."
+    )
+    assert "keep a smaller share" in section.sentences[1]
+    assert section.sentences[1].endswith("at OBC 2 bits, by at least 10 points.")
+    assert section.sentences[2].startswith("For nearest 2 bits this could not be told")
+    assert "| BRECQ 2 bits | 30 [10, 30] |" in cells.markdown(section.table)
+    few = conclusions.outliers(exposed, 99)
+    assert few.sentences == (
+        "This cannot be told: 99 non-members a target do not resolve 1 % FPR.",
+    )
+    without = pd.DataFrame({"statistic": ["exposure"], "variant": ["full"], "fpr": [0.01]})
+    without = without.assign(note="needs a whole pair of targets", group="all")
+    without = without.assign(estimate=NAN, low=NAN, high=NAN)
+    assert conclusions.outliers({"transfer": without}, 500).sentences == (
+        "This cannot be told: it needs a whole pair of targets.",
+    )
 
 
 def test_calibration_samples_are_compared_with_other_members():
@@ -181,12 +274,20 @@ def test_calibration_samples_are_compared_with_other_members():
             "variant": ["brecq-w2", "obc-w2"],
             "low": [0.001, -0.002],
             "high": [0.004, 0.002],
-            "supported": True,
+            "calibration": [0.012, 0.01],
+            "other": [0.01, 0.01],
+            "difference": [0.002, 0.0],
         }
     )
-    said = conclusions.calibrated(table).sentences
-    assert said[0].endswith("points in brackets: BRECQ 2 bits (0.10).")
-    assert "no difference between calibration samples and other members can be told" in said[1]
+    section = conclusions.calibrated(table, quoted.quoted(5000))
+    assert section.sentences == (
+        "To the adaptive adversary, calibration samples of BRECQ 2 bits are easier to tell than "
+        "other members, by at least 0.10 points of the TPR at 0.1 % FPR.",
+        "To the adaptive adversary, calibration samples of OBC 2 bits are not distinguishable from "
+        "other members; its interval reaches from -0.20 to +0.20 points of the TPR at 0.1 % FPR.",
+    )
+    row = "| BRECQ 2 bits | 1.20 | 1.00 | **+0.20 [+0.10, +0.40]** |"
+    assert row in cells.markdown(section.table)
 
 
 def test_a_threshold_is_held_against_its_limit_and_a_call_has_a_worth():
@@ -196,6 +297,7 @@ def test_a_threshold_is_held_against_its_limit_and_a_call_has_a_worth():
             "fpr_limit": 0.001,
             "variant": ["full", "brecq-w2"],
             "adversary": "transfer",
+            "fpr": [0.001, 0.003],
             "fpr_low": [0.0005, 0.002],
             "fpr_high": [0.0015, 0.004],
         }
@@ -203,15 +305,17 @@ def test_a_threshold_is_held_against_its_limit_and_a_call_has_a_worth():
     for prior, share in (("0.5", 0.9), ("0.1", 0.5), ("0.01", 0.08)):
         for part, shift in (("", 0), ("_low", -0.05), ("_high", 0.05)):
             table[f"ppv_{prior}{part}"] = share + shift
-    said = conclusions.worth(table, TPR, ATTACK).sentences
-    assert "accuses more non-members than it should" in said[0]
-    assert said[0].endswith("BRECQ 2 bits (0.10).")
-    assert "cannot be told from that: full precision." in said[1]
+    said = conclusions.worth(table, quoted.quoted(5000), ATTACK).sentences
+    assert said[0] == (
+        "Set by the transfer adversary on shadow models for 0.1 % FPR, a threshold accuses more "
+        "non-members than it should at BRECQ 2 bits, by at least 0.10 points."
+    )
+    assert "a share of non-members that is not distinguishable from that at full prec" in said[1]
     assert said[2] == (
         "Of those accused at full precision, members are: 90 % [85, 95] where 50 % are members, "
         "50 % [45, 55] where 10 % are members, 8 % [3, 13] where 1 % are members."
     )
-    assert conclusions.worth(None, TPR, ATTACK).sentences == (
+    assert conclusions.worth(None, quoted.quoted(5000), ATTACK).sentences == (
         "There are too few shadow models to set a threshold on.",
     )
 
@@ -226,11 +330,14 @@ def test_attacks_differ_only_where_their_intervals_do_not_meet():
         for size in (2, 4)
         for target in range(12)
     ]
-    said = conclusions.strength(pd.DataFrame(rows)).sentences
-    assert said[0].startswith("RMIA online finds more than LiRA online (fixed variance) with shad")
-    assert "2 (2." in said[0]
-    assert "RMIA offline and LiRA offline (fixed variance) cannot be told apart" in said[1]
-    assert len(said) == 2
+    section = conclusions.strength(pd.DataFrame(rows), quoted.quoted(5000))
+    assert section.sentences == (
+        "RMIA online finds more than LiRA online (fixed variance) with 2, 4 shadow models.",
+        "RMIA offline and LiRA offline (fixed variance) cannot be told apart (their intervals "
+        "meet) with 2, 4 shadow models.",
+    )
+    assert list(section.table.columns)[1:3] == ["RMIA online", "LiRA online (fixed variance)"]
+    assert str(section.table.iloc[0, 1]).startswith("2.0")
 
 
 def test_one_target_tells_no_attack_from_another():
@@ -238,7 +345,7 @@ def test_one_target_tells_no_attack_from_another():
         {"attack": attack, "shadow_models": 2, "target": 0, "draw": 0, TPR: tpr}
         for attack, tpr in (("rmia_online", 0.06), ("lira_online_fixed", 0.03))
     ]
-    assert conclusions.strength(pd.DataFrame(rows)).sentences == (
+    assert conclusions.strength(pd.DataFrame(rows), quoted.quoted(5000)).sentences == (
         "One target has no interval over targets, so this cannot be told.",
     )
 
@@ -248,10 +355,9 @@ def test_without_compressions_full_precision_is_spoken_of():
     measured = summary([("full", "transfer", 0.008)]).assign(targets=1)
     sections = conclusions.of_network(measured, None, {}, None, swept, None, [ATTACK])
     assert sections[0].sentences == (
-        "The study compresses nothing, so this page speaks of full precision alone.",
-        "Measured by LiRA online (fixed variance) on 1 target: TPR at 0.1 % FPR.",
-        "To the transfer adversary, above chance (the interval of the TPR at 0.1 % FPR lies above "
-        "0.1 %): full precision.",
+        "The study compresses nothing, so full precision stands alone.",
+        "Measured by LiRA online (fixed variance) on 1 target: the TPR at 0.1 % FPR.",
+        "To the transfer adversary, full precision is above chance, 0.12 %.",
     )
     assert len(sections) == 3
 
@@ -270,7 +376,8 @@ def test_many_comparisons_are_counted():
 def test_no_difference_is_claimed_where_zero_is_inside(a, b):
     low, high = sorted((a, b))
     rows = pd.DataFrame({"name": ["a"], "low": [low], "high": [high]})
-    (sentence,) = grouped(rows, Words("More", "Less", "Open"), "points", 100, 2)
+    words = Words("more at {who}", "less at {who}", "open at {who}")
+    (sentence,) = grouped(rows, words, "points", 100, 2)
     if low <= 0 <= high:
         assert sentence.startswith("Open")
     else:

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.report import contact_sheet, page, side_by_side, style
-from ptq_privacy.report.sentences import Section, as_markdown
+from ptq_privacy.report import contact_sheet, front_page, page, side_by_side, style
+from ptq_privacy.report.cells import UNKNOWN, Interval
+from ptq_privacy.report.sentences import NOTE, Section, as_markdown
 
 TPR = "tpr_at_fpr_0.001"
 KNOWN = ("kind", "variant", "adversary")
@@ -46,41 +47,87 @@ def parsed(text):
 
 
 def test_a_page_is_whole_escaped_and_loads_nothing():
-    text = page.page(
-        "a < b", [page.paragraph("x & y"), page.answers("n", [Section("q?", ("<s>",))])]
-    )
+    body = [
+        page.element("p", "x & y", id="a"),
+        page.listed(["<s>"]),
+        page.folded("more", "<p></p>"),
+    ]
+    text = page.page("a < b", body)
     assert parsed(text).loads == []
     assert "http" not in text
     assert "a &lt; b" in text
-    assert "x &amp; y" in text
+    assert '<p id="a">x &amp; y</p>' in text
     assert "<li>&lt;s&gt;</li>" in text
 
 
 def test_a_table_sorts_by_value_and_shows_intervals():
+    unknown = float("nan")
     table = pd.DataFrame(
         {
-            "name": ["<b>", "c"],
-            "rate": [page.Interval(1.2345, 1.0, 2.0, 2), page.Interval(np.nan, np.nan, np.nan, 2)],
-            "p": [0.123456, np.nan],
-            "n": [3, 12000],
+            "name": ["<b>", "c", "d"],
+            "rate": [
+                Interval(1.2345, 1.0, 2.0, 2),
+                Interval(unknown, unknown, unknown, 2),
+                Interval(0.5, unknown, unknown, 1),
+            ],
+            "change": [
+                Interval(-1, -2, -0.5, 1, difference=True),
+                Interval(1, -2, 3, 1, difference=True),
+                UNKNOWN,
+            ],
+            "p": [0.123456, np.nan, 1.0],
+            "n": [3, 12000, 4],
         }
     )
-    cells = parsed(page.page("t", [page.sortable(table, "t")])).cells
-    assert cells == [
+    text = page.page("t", [page.table(table, "t", more=["p"], marked=[True, False, False])])
+    assert parsed(text).cells == [
         [None, "<b>"],
-        ["1.2345", "1.23 [1.00, 2.00]"],
+        ["1.2345", "1.23 "],  # the interval is in an element of its own
+        ["-1", ""],
         ["0.123456", "0.1235"],
         [None, "3"],
         [None, "c"],
-        ["", ""],
-        ["", ""],
+        ["", "–"],
+        ["1", "+1.0 "],
+        ["", "–"],
         [None, "12000"],
+        [None, "d"],
+        ["0.5", "0.5"],
+        ["", "–"],
+        ["1.0", "1"],
+        [None, "4"],
     ]
+    assert "<strong>-1.0 <small>[-2.0, -0.5]</small></strong>" in text
+    assert '<tr class="best"><td>&lt;b&gt;' in text
+    assert text.count('class="number more"') == 3
+    assert '<table id="t" class="brief">' in text
+
+
+def test_a_filter_names_the_column_and_what_is_shown_at_first():
+    table = pd.DataFrame({"variant": ["a", "b"], "attack": ["<x>", "y"]})
+    text = page.controls(table, "t", {"attack": "y"}, "every metric")
+    assert 'data-table="t" data-column="1"' in text
+    assert (
+        '<option value="">all</option><option>&lt;x&gt;</option><option selected>y</option>' in text
+    )
+    assert "every metric" in text
+    parsed(text)
 
 
 def test_conclusions_as_markdown():
-    text = as_markdown([("net", [Section("Why?", ("So.", "Thus."))])])
-    assert text == "# What can be concluded\n\n## net\n\n### Why?\n\n- So.\n- Thus.\n"
+    table = pd.DataFrame({"variant": ["a"], "x": [Interval(1, 0.5, 2, 1, difference=True)]})
+    text = as_markdown(
+        [("net", [Section("Why?", ("So.", "Thus."), table), Section("How?", ("S.",))])]
+    )
+    assert text == (
+        f"# What can be concluded\n\n{NOTE}\n\n## net\n\n### Why?\n\n- So.\n- Thus.\n\n"
+        "| variant | x |\n| --- | ---: |\n| a | **+1.0 [+0.5, +2.0]** |\n\n### How?\n\n- S.\n"
+    )
+
+
+def test_a_caption_of_restructured_text_is_html_and_includes_no_file():
+    assert front_page.as_html("*Left*: 1 < 2.\n") == "<p><em>Left</em>: 1 &lt; 2.</p>\n"
+    assert "root:" not in front_page.as_html(".. include:: /etc/passwd\n")
 
 
 def test_adversaries_stand_side_by_side():

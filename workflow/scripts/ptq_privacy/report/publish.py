@@ -1,4 +1,4 @@
-"""Write what the whole study says: its conclusions and its tables, for people and for programs."""
+"""Write what the whole study says: the report, its conclusions and its tables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from pathlib import Path
 import pandas as pd
 
 from ptq_privacy.files import origin as origins
+from ptq_privacy.files import tables
 from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.measures import comparisons
-from ptq_privacy.report import conclusions, page, sentences, side_by_side, summary_pages
+from ptq_privacy.report import (
+    cards,
+    conclusions,
+    front_page,
+    quoted,
+    sentences,
+    side_by_side,
+    summary_tables,
+)
 
 
 @dataclass(frozen=True)
@@ -21,70 +30,67 @@ class Network:
 
     dataset: str
     network: str
-    comparisons: str | None  # none where nothing is compressed
+    comparisons: str | None  # None, like the calibration, where nothing is compressed
     calibration: str | None
     sweep: str
     exposures: Mapping[str, str]  # by adversary
-    thresholds: str | None
-
-    @property
-    def name(self) -> str:
-        return f"{self.dataset}, {self.network}"
+    thresholds: str | None  # None where there are too few shadow models to set any
 
 
 def publish(
+    study: str,
     networks: Sequence[Network],
+    figures: Sequence[front_page.Figure],
     summary: str | Path,
     attacks: Sequence[str],
-    conclusions_html: str | Path,
+    report: str | Path,
     conclusions_markdown: str | Path,
-    summary_html: str | Path,
-    adversaries_html: str | Path,
     adversaries_csv: str | Path,
     adversaries_markdown: str | Path,
     origin: Origin,
 ) -> None:
-    """Write every page and table of the study.
+    """Write the report and every table of the study.
 
     Args:
         attacks: those that the conclusions and the Markdown tables speak of, the headline first.
     """
-    table = pd.read_parquet(summary)
-    said, compared = [], []
+    table = tables.read_frame(summary)
+    shown, said, compared = [], [], []
     for network in networks:
         own = table[(table["dataset"] == network.dataset) & (table["network"] == network.network)]
-        of_precisions = _read(network.comparisons)
+        of_variants = _read(network.comparisons)
+        exposures = {key: tables.read_frame(path) for key, path in network.exposures.items()}
         sections = conclusions.of_network(
             own,
-            of_precisions,
-            {key: pd.read_parquet(path) for key, path in network.exposures.items()},
+            of_variants,
+            exposures,
             _read(network.calibration),
-            pd.read_parquet(network.sweep),
+            tables.read_frame(network.sweep),
             _read(network.thresholds),
             attacks,
         )
-        said.append((network.name, sections))
-        if of_precisions is None:
-            of_precisions = comparisons.table([])
-        both = side_by_side.side_by_side(of_precisions, own)
-        both.insert(0, "dataset", network.dataset)
-        both.insert(1, "network", network.network)
-        compared.append(both)
-    all_compared = pd.concat(compared, ignore_index=True)
+        card = cards.card(own, of_variants, exposures, attacks[0])
+        shown.append(card)
+        said.append((card.name, sections))
+        metric = quoted.quoted(int(own["nonmembers"].min())).metric
+        if of_variants is None:
+            of_variants = comparisons.table([])
+        both = side_by_side.side_by_side(of_variants, own, metric)
+        place = {"dataset": network.dataset, "network": network.network, "metric": metric}
+        compared.append(both.assign(**place)[[*place, *both.columns]])
+    both = pd.concat(compared, ignore_index=True)
     made = origins.comment(origin)
-    body = [page.answers(name, sections) for name, sections in said]
-    _write(conclusions_html, page.page("What can be concluded", body), made)
-    _write(conclusions_markdown, sentences.as_markdown(said), made)
-    _write(summary_html, summary_pages.summary_page(table), made)
-    _write(adversaries_html, summary_pages.adversaries_page(all_compared), made)
-    _write(adversaries_csv, all_compared.to_csv(index=False, float_format="%.6g"))
-    _write(adversaries_markdown, summary_pages.adversaries_markdown(all_compared, attacks), made)
+    page = front_page.build(study, shown, figures, said, table, both, attacks[0])
+    _write(report, page + made)
+    _write(conclusions_markdown, sentences.as_markdown(said) + made)
+    _write(adversaries_csv, both.to_csv(index=False, float_format="%.6g"))
+    _write(adversaries_markdown, summary_tables.adversaries_as_markdown(both, attacks) + made)
 
 
 def _read(path: str | None) -> pd.DataFrame | None:
-    return None if path is None else pd.read_parquet(path)
+    return None if path is None else tables.read_frame(path)
 
 
-def _write(path: str | Path, text: str, made: str = "") -> None:
+def _write(path: str | Path, text: str) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(text + made, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")

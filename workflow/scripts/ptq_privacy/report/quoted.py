@@ -31,6 +31,11 @@ class Quoted:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
     @property
+    def digits(self) -> int:
+        """Decimals in tables."""
+        return 2 if self.unit else 3
+
+    @property
     def fpr(self) -> float | None:
         return metrics.fpr_of(self.metric)
 
@@ -69,3 +74,15 @@ def note(nonmembers: int) -> str:
         f"{nonmembers:,} non-members a target do not resolve 0.1 % FPR, which takes 1,000; hence "
         f"{quoted(nonmembers).title}"
     )
+
+
+def guessing(measure: Quoted, nonmembers: int) -> float:
+    """What an attack that knows nothing reaches on average, as shown.
+
+    Of n non-members at most k = floor(n FPR) may be accused, so the threshold lies above the
+    (k + 1)-th highest of them, and a member's score is above that one in k + 1 of n + 1 cases.
+    """
+    if measure.fpr is None:
+        return measure.chance
+    accused = int(nonmembers * measure.fpr * (1 + 1e-9))
+    return measure.scale * (accused + 1) / (nonmembers + 1)

@@ -2,7 +2,8 @@
 
 A difference is claimed only where its 95% interval excludes zero, and then by its bound nearer to
 zero, rounded towards it. Where zero lies inside, the sentence says that nothing can be told, not
-that nothing is there.
+that nothing is there. Up to three variants are named; more are counted, and stand in the table
+below the sentences.
 """
 
 from __future__ import annotations
@@ -13,25 +14,32 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ptq_privacy.report import cells
+
 HIGHER, LOWER, OPEN, UNKNOWN = "higher", "lower", "open", "unknown"
+NAMED = 3
 
 
 @dataclass(frozen=True)
 class Section:
-    """An answer: a question, and sentences that the numbers bear out."""
+    """An answer: a question, sentences that the numbers bear out, and the numbers."""
 
     question: str
     sentences: tuple[str, ...]
+    table: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
 class Words:
-    """What to say of the members of each verdict; the items follow after a colon."""
+    """What to say of the variants of each verdict.
+
+    `{who}` stands for them; `{s}` and `{be}` for the verb's ending and for "is" or "are".
+    """
 
     higher: str
     lower: str
     open: str
-    unknown: str = "Could not be told, for want of data or of a gain to compare with"
+    unknown: str = "For {who} this could not be told, for want of data or of a gain to compare with"
 
 
 def verdict(low: float, high: float) -> str:
@@ -42,10 +50,13 @@ def verdict(low: float, high: float) -> str:
 
 
 def at_least(low: float, high: float, digits: int) -> str:
-    """The bound of an interval nearer to zero, rounded towards zero, without its sign."""
+    """The bound of an interval nearer to zero, rounded towards zero, without its sign.
+
+    Empty where that is zero.
+    """
     bound = min(abs(low), abs(high))
     floored = math.floor(bound * 10**digits + 1e-9) / 10**digits
-    return f"{floored:.{digits}f}" if floored else "just above 0"
+    return f"{floored:.{digits}f}" if floored else ""
 
 
 def grouped(rows: pd.DataFrame, words: Words, unit: str, scale: float, digits: int) -> list[str]:
@@ -64,25 +75,45 @@ def grouped(rows: pd.DataFrame, words: Words, unit: str, scale: float, digits: i
         own = rows[[found == kind for found in verdicts]]
         if own.empty:
             continue
-        text, lows, highs = getattr(words, kind), scale * own["low"], scale * own["high"]
+        text, lows, highs = (
+            filled(getattr(words, kind), own["name"], len(rows)),
+            own["low"],
+            own["high"],
+        )
         if kind in (HIGHER, LOWER):
-            items = [
-                f"{name} ({at_least(low, high, digits)})"
-                for name, low, high in zip(own["name"], lows, highs, strict=True)
-            ]
-            text += f", by at least the {unit} in brackets: {'; '.join(items)}."
-        else:
-            text += f": {listed(own['name'], len(rows))}."
+            nearest = lows.min() if kind == HIGHER else highs.max()
+            bound = at_least(scale * nearest, scale * nearest, digits)
+            each = "each " if len(own) > 1 else ""
+            of_one = unit.removesuffix("s") if bound == "1" else unit
+            text += f", {each}by at least {bound} {of_one}" if bound else ""
         if kind == OPEN:
-            reach = f"{lows.min():+.{digits}f} to {highs.max():+.{digits}f} {unit}"
-            text += f" Together their intervals reach from {reach}."
-        sentences.append(text)
+            low, high = scale * lows.min(), scale * highs.max()
+            whose = "its interval reaches" if len(own) == 1 else "together their intervals reach"
+            text += f"; {whose} from {low:+.{digits}f} to {high:+.{digits}f} {unit}"
+        sentences.append(f"{text}.")
     return sentences
 
 
-def listed(names: Iterable[str], all_there_are: int) -> str:
+def filled(text: str, names: Iterable[str], of: int) -> str:
+    """A sentence of `Words` about these of so many variants."""
     names = list(names)
-    return f"all {len(names)} variants" if 2 < len(names) == all_there_are else "; ".join(names)
+    one = len(names) == 1
+    text = text.format(who=listed(names, of), s="s" if one else "", be="is" if one else "are")
+    return text[0].upper() + text[1:]
+
+
+def listed(names: Sequence[str], of: int) -> str:
+    """Some of so many variants: by name, or how many they are."""
+    if len(names) <= NAMED and (len(names) < of or of == 1):
+        return _joined(names)
+    if len(names) == of:
+        return "both variants" if of == 2 else f"all {of} variants"
+    return f"{len(names)} of {of} variants"
+
+
+def _joined(names: Sequence[str]) -> str:
+    names = [name.replace(", ", " with ") for name in names]  # no comma within a list's item
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def claims(looked: Sequence[pd.DataFrame]) -> tuple[int, int]:
@@ -99,21 +130,29 @@ def claims(looked: Sequence[pd.DataFrame]) -> tuple[int, int]:
 def chance(looked: int, found: int) -> str:
     """What many comparisons do to 95% intervals, said in numbers."""
     return (
-        f"This page looks at {looked} differences of this network, each with its 95 % interval; "
+        f"Of this network {looked} differences are looked at, each with its 95 % interval; "
         f"{found} of them exclude zero. If there were no difference anywhere, about "
         f"{looked / 20:.0f} would do so by chance, and they would often be neighbours, since all "
-        "share targets and images: a pattern over many variants counts for more than any single "
-        "one. The intervals cover other targets of this pool and other images of this data set; "
+        "share targets and samples: a pattern over many variants counts for more than any single "
+        "one. The intervals cover other targets of this pool and other samples of this data set; "
         "they do not cover training the pool again."
     )
 
 
 def as_markdown(networks: Iterable[tuple[str, Sequence[Section]]]) -> str:
-    """The same sentences for a terminal or a repository's page."""
-    parts = ["# What can be concluded", ""]
+    """The same sentences and tables for a terminal or a repository's page."""
+    parts = ["# What can be concluded", "", NOTE, ""]
     for network, sections in networks:
         parts += [f"## {network}", ""]
         for section in sections:
             parts += [f"### {section.question}", ""]
-            parts += [f"- {sentence}" for sentence in section.sentences] + [""]
+            parts += [*(f"- {sentence}" for sentence in section.sentences), ""]
+            if section.table is not None:
+                parts += [cells.markdown(section.table), ""]
     return "\n".join(parts)
+
+
+NOTE = (
+    "A difference is claimed only where its 95 % interval, in brackets, excludes zero; it is then "
+    "printed in bold."
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ptq_privacy.files import checkpoints, tables
 from ptq_privacy.files import origin as origins
 from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.origin import Origin
-from ptq_privacy.report import style
+from ptq_privacy.report import summary_tables
 from ptq_privacy.study.variants import Variant
 
 TPR = "tpr_at_fpr_0.001"
@@ -85,80 +85,15 @@ def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
 def write(
     table: pd.DataFrame,
     headline: str,
-    differences: Mapping[tuple[str, str], str],
     parquet: str | Path,
     csv: str | Path,
     markdown: str | Path,
-    origin: Origin | None = None,
+    origin: Origin,
 ) -> None:
-    """Write the whole table as parquet and CSV, and its headline attack as Markdown.
-
-    Args:
-        differences: by (data set, architecture), Markdown to follow its table.
-    """
+    """Write the whole table as parquet and CSV, and the headline's attack as Markdown."""
     tables.write_frame(parquet, table, origin)
     with replacing(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     with replacing(markdown) as temporary:
-        text = as_markdown(table, headline, differences)
-        temporary.write_text(text + (origins.comment(origin) if origin else ""))
-
-
-def as_markdown(
-    table: pd.DataFrame, attack: str, differences: Mapping[tuple[str, str], str]
-) -> str:
-    """One table a (data set, architecture): variants down, the two adversaries across."""
-    parts = []
-    for (dataset, network), group in table[table["attack"] == attack].groupby(
-        ["dataset", "network"], sort=False
-    ):
-        adversaries = list(group["adversary"].unique())
-        first = group.iloc[0]
-        parts.append(
-            f"## {dataset}, {network}\n\n"
-            f"{style.score_title(attack)}, {style.counted(first['targets'], 'target')}, "
-            f"{first['shadow_models']} shadow models, {first['members']} members and "
-            f"{first['nonmembers']} non-members a target. In brackets the 95 % interval over "
-            f"{'targets and samples' if first['targets'] > 1 else 'samples of this one target'}.\n"
-        )
-        supported = bool(group["fpr_0.001_supported"].all())
-        heads = ["variant", "bits a weight", "test accuracy %"]
-        for adversary in adversaries:
-            heads += [f"TPR@0.1%FPR %, {adversary}"] + ["pooled %"] * (not supported)
-            heads += [f"AUC, {adversary}"]
-        parts.append("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads))
-        parts += [
-            _row(rows, adversaries, pooled=not supported)
-            for _, rows in group.groupby("variant", sort=False)
-        ]
-        if not supported:
-            parts.append(
-                f"\n{first['nonmembers']} non-members cannot resolve an FPR of 0.1 % a target: the "
-                "TPR is that at the largest FPR not above it, zero false positives, and its "
-                "interval resamples targets and members alone. The pooled one is read off a single "
-                "ROC over all targets' scores, which can."
-            )
-        parts += ["", differences.get((str(dataset), str(network)), "")]
-    return "\n".join(parts)
-
-
-def _row(rows: pd.DataFrame, adversaries: Sequence[str], pooled: bool) -> str:
-    any_row = rows.iloc[0]
-    cells = [
-        style.name(Variant.recorded(any_row["variant"])),
-        f"{any_row['bits_per_weight']:.2f}",
-        _with_deviation(any_row["test_accuracy_mean"], any_row["test_accuracy_std"]),
-    ]
-    for adversary in adversaries:
-        own = rows[rows["adversary"] == adversary]
-        row = own.iloc[0] if len(own) else any_row  # at full precision the adversaries are one
-        tpr = [100 * row[f"{TPR}_{part}"] for part in ("mean", "low", "high")]
-        cells.append(f"{tpr[0]:.2f} [{tpr[1]:.2f}, {tpr[2]:.2f}]")
-        cells += [f"{100 * row[f'{TPR}_pooled']:.2f}"] * pooled
-        cells.append(f"{row['auc_mean']:.3f}")
-    return "| " + " | ".join(cells) + " |"
-
-
-def _with_deviation(mean: float, deviation: float) -> str:
-    """In per cent; a single target has no deviation."""
-    return f"{100 * mean:.2f}" + ("" if np.isnan(deviation) else f" ± {100 * deviation:.2f}")
+        text = summary_tables.summary_as_markdown(table, headline)
+        temporary.write_text(text + origins.comment(origin), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Stage: what can be concluded from the whole study, and its tables for people."""
+"""Stage: the report, what can be concluded from the whole study, and its tables for people."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import publish
+from ptq_privacy.report.front_page import Figure
 
 
 def conclude(
@@ -16,25 +17,34 @@ def conclude(
     sweeps: Sequence[str | Path],
     exposures: Sequence[str | Path],
     thresholds: Sequence[str | Path],
+    svg: Sequence[str | Path],
+    png: Sequence[str | Path],
+    study: str,
     networks: Sequence[Mapping[str, str]],
     adversaries: Sequence[str],
     attacks: Sequence[str],
+    figures: Sequence[Mapping[str, str]],
+    captions: Mapping[str, str],
     outputs: Mapping[str, str | Path],
     origin: Origin,
 ) -> None:
-    """Write every page and table of the study.
+    """Write the report and every table of the study.
 
     Args:
-        sweeps: a file for each network; comparisons, calibration and thresholds likewise, or none.
+        sweeps: a file for each network; comparisons, calibration, thresholds likewise, or none.
         exposures: as many files for each network as there are adversaries.
+        svg, png: each figure in two formats, in the order of `figures`.
         attacks: scores that the pages speak of, the headline first.
+        figures: of each its `dataset`, `network`, `name`, `question` and `title`.
+        captions: what each kind of figure shows and how to read it, as reStructuredText, by what
+            its name begins with.
         outputs: by the names that `publish.publish` has for them.
     """
     of_network = [
         publish.Network(
             **place,
-            comparisons=_path(comparisons, index),
-            calibration=_path(calibration, index),
+            comparisons=_of(comparisons, index),
+            calibration=_of(calibration, index),
             sweep=str(sweeps[index]),
             exposures=dict(
                 zip(
@@ -43,12 +53,22 @@ def conclude(
                     strict=True,
                 )
             ),
-            thresholds=_path(thresholds, index),
+            thresholds=_of(thresholds, index),
         )
         for index, place in enumerate(networks)
     ]
-    publish.publish(of_network, summary, attacks, **outputs, origin=origin)
+    drawn = [
+        Figure(
+            network=f"{figure['dataset']}, {figure['network']}",
+            question=figure["question"],
+            title=figure["title"],
+            caption=captions[figure["name"].partition("-")[0]],
+            paths=tuple(map(str, paths)),
+        )
+        for figure, *paths in zip(figures, svg, png, strict=True)
+    ]
+    publish.publish(study, of_network, drawn, summary, attacks, **outputs, origin=origin)
 
 
-def _path(paths: Sequence[str | Path], index: int) -> str | None:
+def _of(paths: Sequence[str | Path], index: int) -> str | None:
     return str(paths[index]) if paths else None

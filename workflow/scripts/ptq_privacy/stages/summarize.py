@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
-from ptq_privacy.report import differences, summary
+from ptq_privacy.report import summary
 
 
 def summarize(
     leakage: Sequence[str | Path],
     checkpoints: Sequence[str | Path],
-    comparisons: Sequence[str | Path],
-    calibration: Sequence[str | Path],
     cells: Sequence[Mapping[str, str]],
-    networks: Sequence[Mapping[str, str]],
     headline: str,
     targets: int,
     shadow_models: int,
@@ -30,7 +26,6 @@ def summarize(
     Args:
         leakage: a file for each cell, a network, a variant and an adversary.
         checkpoints: as many shards for each cell as hold the targets.
-        comparisons, calibration: a file for each network; none where nothing is compressed.
     """
     shards = len(checkpoints) // len(cells)
     measured = [
@@ -41,14 +36,5 @@ def summarize(
         )
         for place, (cell, path) in enumerate(zip(cells, leakage, strict=True))
     ]
-    texts = {
-        (place["dataset"], place["network"]): differences.of_adversaries(
-            tables.read_frame(path), headline
-        )
-        for place, path in zip(networks, comparisons, strict=bool(comparisons))
-    }
-    for place, path in zip(networks, calibration, strict=bool(calibration)):
-        text = differences.of_calibration(tables.read_frame(path))
-        texts[place["dataset"], place["network"]] += f"\n{text}"
     table = summary.summarize(measured, targets, shadow_models)
-    summary.write(table, headline, texts, parquet, csv, markdown, origin)
+    summary.write(table, headline, parquet, csv, markdown, origin)
