@@ -2,23 +2,26 @@
 CORES ?= $(shell nproc)
 CONFIG ?= config/config.yaml
 PYTHON ?= python3
-STUDY = $(shell .venv/bin/python -c "import yaml; print(yaml.safe_load(open('$(CONFIG)'))['study'])")
+# The name of the config's study; of a wrong config a line that says what is wrong, and failure.
+STUDY = PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.study.config_file $(CONFIG)
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --configfile $(CONFIG)
 LOGGER = $(shell [ -t 2 ] && echo "--logger rich")
 
 .PHONY: run plan provenance clean-stale test test-slow lint report
 
 run: .venv
+	@$(STUDY) > /dev/null
 	@$(SNAKEMAKE) $(LOGGER)
 	@$(MAKE) --no-print-directory report
 
 report: .venv
-	@$(SNAKEMAKE) --quiet --report results/$(STUDY)/snakemake-report.html
-	@echo "the answer: results/$(STUDY)/report.html"
-	@echo "as text:    results/$(STUDY)/tables/conclusions.md"
-	@echo "tables:     results/$(STUDY)/tables/summary.csv, adversaries.csv"
-	@echo "figures:    results/$(STUDY)/figures"
-	@echo "every step: results/$(STUDY)/snakemake-report.html, Snakemake's own, with code and run times"
+	@results=results/$$($(STUDY)) && \
+	$(SNAKEMAKE) --quiet --report $$results/snakemake-report.html && \
+	echo "the answer: $$results/report.html" && \
+	echo "as text:    $$results/tables/conclusions.md" && \
+	echo "tables:     $$results/tables/summary.csv, adversaries.csv" && \
+	echo "figures:    $$results/figures" && \
+	echo "every step: $$results/snakemake-report.html, Snakemake's own, with code and run times"
 
 provenance: .venv
 	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.report.provenance $(FILE)

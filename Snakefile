@@ -18,8 +18,8 @@ if not isinstance(workflow.current_basedir, LocalSourceFile):
         "a local path, as `snakefile:`; see docs/module.md"
     )
 
-# Only without a study of one's own: Snakemake would merge the two, data sets and all.
-if "study" not in config:
+# Never under a config of one's own: Snakemake would merge the two, data sets and all.
+if not workflow.overwrite_configfiles:
 
     configfile: "config/config.yaml"
 

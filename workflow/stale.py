@@ -17,17 +17,23 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from snakemake.api import SnakemakeApi
+from snakemake.exceptions import WorkflowError
 from snakemake.io import WILDCARD_REGEX
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
 SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
 
+sys.path.append(str(Path(__file__).resolve().parent / "scripts"))
+
+from ptq_privacy.study import config_file  # noqa: E402
+from ptq_privacy.study.pool import SHARD  # noqa: E402
+
 # The workflow's own constraints allow only names of the present config.
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 DRAWN = NAME + "(?:/draw-[1-9][0-9]*)?"
 WILDCARDS = {
-    "shard": r"\d{3}",
+    "shard": SHARD,
     "adversary": "transfer|adaptive",
     "stored": DRAWN,
     "compressed": DRAWN,
@@ -102,7 +108,12 @@ def main() -> None:
     parser.add_argument("configs", nargs="+", type=Path)
     parser.add_argument("--delete", action="store_true", help="and remove them")
     options = parser.parse_args()
-    found = stale([config.resolve() for config in options.configs])
+    try:
+        for config in options.configs:
+            config_file.whole(config)
+        found = stale([config.resolve() for config in options.configs])
+    except (ValueError, WorkflowError) as error:
+        sys.exit(f"clean-stale: {' '.join(str(error).split())}")
     size = sum(path.lstat().st_size for path in found)
     if options.delete:
         remove(found)

@@ -19,7 +19,7 @@ wildcard_constraints:
     # With further draws: compressions of a model by the same recipe, on other samples.
     stored=f"full|{VARIANT}{DRAW}",
     compressed=f"{VARIANT}{DRAW}",
-    shard=r"\d{3}",
+    shard=SHARD,
     adversary="|".join(ADVERSARIES),
 
 

@@ -18,15 +18,19 @@ if LIBRARY.resolve() != (SCRIPTS / LIBRARY.name).resolve():
         "one workflow can use one clone"
     )
 
-from ptq_privacy.study import fragments
+from ptq_privacy.study import config_file, fragments
 from ptq_privacy.study.adversaries import ADVERSARIES, shadow_variant
 from ptq_privacy.study.digests import job_digest, module_digest
-from ptq_privacy.study.experiment import Study, queries_of, recipe_of
-from ptq_privacy.study.schema import checked
+from ptq_privacy.study.experiment import queries_of, recipe_of
+from ptq_privacy.study.pool import SHARD
 
 try:
-    checked(config)
-    STUDY = Study.from_config(config)
+    # Snakemake has read the config by now, but merges several files, and takes the last of two
+    # equal keys. In a module it is handed in, and the files are the other workflow's.
+    if workflow.modifier.is_main_snakefile():
+        config_file.read(config_file.only(workflow.configfiles))
+        config_file.set_keys(config, workflow.config_settings.config_args)
+    STUDY = config_file.study_of(config)
     for own in [*STUDY.networks.values(), *STUDY.methods.values()]:
         if own.own:
             module_digest(own.function.partition(":")[0], Path.cwd())

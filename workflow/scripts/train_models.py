@@ -14,6 +14,7 @@ train_models(
     recipe=Recipe(**settings.pop("recipe")),
     **settings,
     device=snakemake.config["device"],
+    config=snakemake.config,
     origin=origin.record(
         snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
     ),

@@ -218,6 +218,12 @@ def study(tmp_path_factory):
         RECIPE,
         SEED,
         "cpu",
+        {
+            "datasets": {"digits": {}},
+            "networks": [],
+            "compression": {"methods": []},
+            "queries": ["identity"],
+        },
         ORIGIN,
     )
     return folder, data, members

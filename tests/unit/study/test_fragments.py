@@ -209,10 +209,14 @@ WRONG = {
         "work: 'nearest:work': there is no module ",
     ),
     "work of no text": (whole() | {"work": 3}, "work: 3: there is no module "),
-    "not YAML": ("title: [", "not YAML (while parsing"),
-    "a tab": ("title:\n\tx", "not YAML (while scanning"),
-    "code": ("title: !!python/object/apply:os.getcwd []", "not YAML (could not determine"),
+    "not YAML": ("title: [", "line 1: not YAML (while parsing"),
+    "a tab": ("title:\n\tx", "line 2: not YAML (while scanning"),
+    "code": ("title: !!python/object/apply:os.getcwd []", "line 1: not YAML (could not determine"),
     "a date that is none": ("title: 2024-13-45", "not YAML (month must be in 1..12"),
+    "a key twice": (
+        "title: A\nabout: B.\ntitle: C\n",
+        "line 3: the key 'title' is there twice, first in line 1",
+    ),
 }
 
 
@@ -241,7 +245,7 @@ def test_a_function_that_is_not_in_its_module_is_named(schemas):
 def test_bytes_that_are_no_text_are_not_yaml(schemas):
     path = schemas / "sources" / "wrong.yaml"
     path.write_bytes(b"title: \xff\xfe\x00")
-    assert refusal(path).startswith("not YAML ('utf-8' codec can't decode")
+    assert refusal(path).startswith("line 1: not UTF-8 text")
 
 
 @pytest.mark.parametrize("scores", [None, {}, ["new"], {"new": 1}, "new"])
@@ -257,6 +261,23 @@ def test_two_files_of_one_name_are_refused(schemas, kind):
     put(schemas / kind / "x-y.yaml", whole(kind) | only(kind))
     second = put(schemas / kind / "x.yml", whole(kind))
     assert refusal(second) == f"{kind} has the name 'x' twice"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        None,
+        [1, 8, 8],
+        {"samples": 100, "tests": 10, "inputs": [1, 8, 8]},
+        {"samples": 100, "tests": 10, "inputs": [], "classes": 2},
+        {"samples": 100, "tests": 10, "inputs": [1, 8, 8], "classes": "two"},
+        {"samples": 0, "tests": 10, "inputs": [1, 8, 8], "classes": 2},
+        {"samples": 100, "tests": 10, "inputs": [1, 8, 8], "classes": 2, "typo": 1},
+    ],
+)
+def test_a_shape_is_whole(schemas, shape):
+    path = put(schemas / "sources" / "wrong.yaml", whole("sources") | {"shape": shape})
+    assert refusal(path).startswith("shape: needs samples, tests and classes, each a whole number")
 
 
 def test_a_score_of_two_attacks_is_refused(schemas):

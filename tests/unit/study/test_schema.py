@@ -18,14 +18,15 @@ CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 
 
 def minimal():
-    """A config with nothing in it that has a default."""
+    """A config with nothing in it that has a default which would do."""
     return {
         "study": "small",
         "datasets": {"digits": {"source": "digits"}},
         "networks": ["resnet6"],
         "pool": {"shadow_models": 4, "targets": 2, "models_per_job": 3},
         "training": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
-        "compression": {"methods": ["obc"], "bits": [2]},
+        # The default is more than half of the digits.
+        "compression": {"methods": ["obc"], "bits": [2], "calibration_samples": 64},
         "queries": ["identity"],
         "attacks": {"adversaries": ["transfer"]},
     }
@@ -382,7 +383,7 @@ def network(**changes):
         ),
         (
             network(settings={"widths": []}),
-            "networks.1.settings.widths: [] is not allowed; allowed: list of: whole number >= 1; a",
+            "networks.1.settings.widths: [] is not allowed; allowed: list of: whole number >= 1 an",
         ),
         (
             network(settings={"widths": [8, 0]}),
@@ -466,6 +467,31 @@ def test_a_method_of_ones_own_is_let_through_unchanged():
             ["resnet6", {"name": "resnet6", "architecture": "resnet8"}],
             "networks.1: the name 'resnet6' is taken twice",
         ),
+        (
+            "networks",
+            [network(name="a"), network(name="b-a")],
+            "networks: 'a' on 'digits-b' and 'b-a' on 'digits' would share the figures *-digits-b-",
+        ),
+        (
+            "compression.bits",
+            [4, 1.58, 1.6],
+            "compression.bits.2: 1.6 bits are the same 3 levels, round(2^bits), as 1.58 bits; le",
+        ),
+        (
+            "compression.decoupled",
+            [{"bits": 2, "head_bits": 8}, {"bits": 2, "head_bits": 7.9999}],
+            "compression.decoupled.1.head_bits: 7.9999 bits are the same 256 levels, round(2^bits)",
+        ),
+        (
+            "compression.decoupled",
+            [{"bits": 2, "head_bits": 2}],
+            "compression.decoupled.0.head_bits: 2 bits are the same 4 levels, round(2^bits), as t",
+        ),
+        (
+            "compression.decoupled",
+            [{"bits": 2.01, "head_bits": 8}],
+            "compression.decoupled.0.bits: 2.01 is not in compression.bits (2)",
+        ),
         ("attacks.headline", "typo", "attacks.headline: 'typo' is none of the scores of attacks."),
         (
             "attacks.methods",
@@ -477,6 +503,7 @@ def test_a_method_of_ones_own_is_let_through_unchanged():
 )
 def test_what_the_schema_cannot_tell_the_study_refuses(path, value, message):
     config = changed(path, value)
+    config["datasets"]["digits-b"] = {"source": "digits"}
     schema.checked(config)
     with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as caught:
         Study.from_config(config)
@@ -528,15 +555,14 @@ def test_a_data_sets_own_keys_are_let_through():
     ("path", "value", "message"),
     [
         ("training.batch_size", 51, "training.batch_size: 51 is more than the 50 members of a"),
-        ("datasets.digits.training", {"batch_size": 64}, "training.batch_size: 64 is more than"),
-        ("networks", [network(training={"batch_size": 64})], "training.batch_size: 64 is more"),
+        ("datasets.digits.training", {"batch_size": 64}, "datasets.digits.training.batch_size: 64"),
+        ("networks", [network(training={"batch_size": 64})], "networks.0.training.batch_size: 64"),
         ("compression.calibration_samples", 51, "compression.calibration_samples: 51 is more"),
     ],
 )
 def test_samples_that_are_too_few_are_found_before_any_work(path, value, message):
     config = changed(path, value)
     config["datasets"]["digits"]["audit_samples"] = 101
-    config["compression"].setdefault("calibration_samples", 50)
     assert refusal(config).startswith(message)
     config["datasets"]["digits"]["audit_samples"] = 128
     schema.checked(config)
@@ -550,3 +576,99 @@ def test_only_recipes_that_are_trained_need_their_batch():
     schema.checked(config)
     config["networks"].append("resnet6")
     assert refusal(config).startswith("training.batch_size: 64 is more than the 50 members")
+
+
+def test_of_published_data_the_number_of_members_is_known_without_a_limit():
+    """1,500 digits are audited, so a model has 750 members."""
+    for key, section in (("batch_size", "training"), ("calibration_samples", "compression")):
+        config = changed(f"{section}.{key}", 751)
+        assert refusal(config).startswith(f"{section}.{key}: 751 is more than the 750 members")
+        config[section][key] = 750
+        schema.checked(config)
+    config = changed("datasets.digits.audit_samples", 1501)
+    assert refusal(config) == (
+        "datasets.digits.audit_samples: 1501 is more than the 1500 training samples of digits"
+    )
+
+
+def test_of_your_own_data_nothing_is_known_before_they_are_prepared():
+    config = changed("datasets", {"mine": {"source": "folder", "path": "x"}})
+    config["training"]["batch_size"] = 10**400
+    schema.checked(config)
+
+
+@pytest.mark.parametrize(
+    ("own", "query", "message"),
+    [
+        (False, "shift:8,0", "queries: 'shift:8,0' leaves nothing of the 8x8 pixels of an image "),
+        (True, "flip+shift:0,-9", "datasets.digits.queries: 'flip+shift:0,-9' leaves nothing of "),
+    ],
+)
+def test_a_view_that_leaves_nothing_of_an_image_is_found_before_any_work(own, query, message):
+    config = changed("datasets.digits.queries" if own else "queries", ["identity", query])
+    assert refusal(config).startswith(message)
+    schema.checked(changed("queries", ["shift:-7,7"]))
+
+
+def test_a_minibatch_of_more_images_than_calibrate_is_found_before_any_work():
+    config = changed("compression.methods", ["brecq"])
+    config["compression"]["brecq"] = {"batch": 65}
+    assert refusal(config) == (
+        "compression.brecq.batch: 65 is more than compression.calibration_samples, 64"
+    )
+    config["compression"]["methods"] = ["obc"]
+    schema.checked(config)
+
+
+@pytest.mark.parametrize("query", ["shift:01,0", "shift:1,-0", "shift:00,1", "shift:10000,0"])
+def test_a_view_can_be_written_in_one_way_only(query):
+    """Or one and the same could be asked for twice."""
+    assert refusal(changed("queries", [query])).startswith(f"queries.0: '{query}' is not allowed")
+
+
+@pytest.mark.parametrize("path", ["study", "networks", "datasets"])
+def test_a_name_has_no_line_break(path):
+    """Python's $ lets one through at the end, and it would be part of every path."""
+    value = {
+        "study": "small\n",
+        "networks": [network(name="x\n")],
+        "datasets": {"digits\n": {"source": "digits"}},
+    }[path]
+    assert "\\n' is not allowed; allowed: " in refusal(changed(path, value))
+
+
+def whole_numbers(part, place=""):
+    """Every part of a schema that lets whole numbers through, by its place."""
+    if isinstance(part, dict):
+        if part.get("type") == "integer":
+            yield place, part
+        for key, child in part.items():
+            yield from whole_numbers(child, f"{place}.{key}")
+    elif isinstance(part, list):
+        for index, child in enumerate(part):
+            yield from whole_numbers(child, f"{place}.{index}")
+
+
+BY_THE_DATA = ("audit_samples", "batch_size", "calibration_samples", "batch")
+"""Counts that the number of samples bounds."""
+
+
+def test_every_count_is_bounded():
+    """Or a slip of the finger would run, or compute a plan, for ever."""
+    found = dict(whole_numbers(schema.definition()))
+    for name in fragments.names("sources") + fragments.names("networks"):
+        for kind in ("sources", "networks"):
+            if name in fragments.names(kind):
+                found |= whole_numbers(dict(fragments.get(kind, name).properties), name)
+    assert len(found) > 15
+    for place, part in found.items():
+        assert "minimum" in part, place
+        assert "maximum" in part or place.rpartition(".")[2] in BY_THE_DATA, place
+
+
+@pytest.mark.parametrize("path", ["pool.shadow_models", "pool.models_per_job", "training.epochs"])
+def test_a_count_beyond_its_bound_is_told_at_once(path):
+    assert refusal(changed(path, 10**11)).startswith(
+        f"{path}: 100000000000 is not allowed; allowed: whole number >= "
+    )
+    assert refusal(changed(path, 0)).startswith(f"{path}: 0 is not allowed")

@@ -30,6 +30,13 @@ RECIPE = Recipe(
 )
 IDENTITY = Identity("study", "digits", "resnet6", "full", (2, 3))
 SAMPLES = 100
+CONFIG = {
+    "datasets": {"digits": {}},
+    "networks": ["resnet6"],
+    "training": {"batch_size": RECIPE.batch_size},
+    "compression": {"methods": ["nearest"], "calibration_samples": 50},
+    "queries": ["identity", "shift:7,-7"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +68,7 @@ def train(files, output, seed=0, seconds=0.0):
         RECIPE,
         seed,
         "cpu",
+        CONFIG,
         origin={"origin": "of today"},
         snapshot_seconds=seconds,
     )

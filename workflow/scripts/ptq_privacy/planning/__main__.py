@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -10,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from ptq_privacy.networks.factories import Factory
 from ptq_privacy.planning import network_cost, rates, shapes
 from ptq_privacy.planning.rates import Rates
 from ptq_privacy.planning.stage_costs import Case, Stage, plan, table
-from ptq_privacy.study.experiment import Study, recipe_of
-from ptq_privacy.study.schema import checked
+from ptq_privacy.study import config_file, fit
+from ptq_privacy.study.experiment import recipe_of
 
 
 def planned(config: dict[str, Any], results: Path, tflops: float | None = None) -> list[Stage]:
@@ -30,8 +30,7 @@ def planned(config: dict[str, Any], results: Path, tflops: float | None = None) 
     Raises:
         ValueError: the config is wrong, its device is not here, or its data are not known yet.
     """
-    checked(config)
-    study = Study.from_config(config)
+    study = config_file.study_of(config)
 
     @cache
     def rate(autocast: bool) -> Rates:
@@ -48,6 +47,7 @@ def planned(config: dict[str, Any], results: Path, tflops: float | None = None) 
     for name, settings in config["datasets"].items():
         prepared = results / config["study"] / name / "dataset.safetensors"
         shape = shapes.of(name, settings, prepared)
+        fit.check(config, name, shape.samples, shape.inputs)
         for network in study.networks.values():
             factory = Factory(network.function, network.settings, shape.classes, shape.inputs)
             recipe = recipe_of(config, name, network)
@@ -65,19 +65,33 @@ def explained(config: Mapping[str, Any], tflops: float | None) -> str:
     return f"Study {config['study']}: {basis}. Tables and figures come on top, seconds a job."
 
 
+def untold(stages: list[Stage]) -> str:
+    """Which stages cannot tell their cost, and why; nothing if all do."""
+    names = [stage.name for stage in stages if math.isnan(stage.device_seconds)]
+    if not names:
+        return ""
+    return (
+        f"{', '.join(names)}: the time is not known, and not in the total. A method says it where "
+        "its fragment has the key `work` (docs/own.md); one named by import path cannot."
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make plan", description=__doc__)
-    parser.add_argument("config", type=Path)
+    parser.add_argument("config", type=Path, nargs="+")
     parser.add_argument("--tflops", type=float)
     arguments = parser.parse_args()
     try:
-        config = yaml.safe_load(arguments.config.read_text())
+        config, _ = config_file.whole(config_file.only(arguments.config))
         stages = planned(config, Path("results"), arguments.tflops)
     except (ValueError, OSError) as error:
         sys.exit(f"plan: {error}")
     print(explained(config, arguments.tflops))
     print()
     print(table(stages))
+    if unknown := untold(stages):
+        print()
+        print(unknown)
 
 
 if __name__ == "__main__":

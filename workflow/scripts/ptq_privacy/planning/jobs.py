@@ -26,4 +26,5 @@ def counts(study: Study) -> dict[str, int]:
 
 def models_at(study: Study, variant: Variant) -> int:
     """Models of one network that exist, and are queried, at a variant."""
-    return len(study.shards_to_query(variant)) * study.pool.models_per_job
+    asked = len(study.shards_to_query(variant)) * study.pool.models_per_job
+    return min(asked, study.pool.models)  # the last shard may hold fewer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,10 +43,10 @@ def given(tflops: float) -> Rates:
     kernel takes 10 microseconds to start: roughly so on GPUs made for computing.
 
     Raises:
-        ValueError: not above 0.
+        ValueError: not above 0, or no number that can be reached.
     """
-    if not tflops > 0:
-        raise ValueError(f"TFLOPS: {tflops:g} is not above 0")
+    if not 0 < tflops < math.inf:
+        raise ValueError(f"TFLOPS: {tflops:g} is not above 0, or not finite")
     full = tflops * 1e12
     return Rates(full, full / 2, full / 2, full / 4, 1e-5, 1e-5)
 

@@ -51,7 +51,7 @@ def of(name: str, settings: Mapping[str, Any], prepared: Path) -> Shape:
     if not prepared.exists():
         raise ValueError(
             f"datasets.{name}: how many samples there are is not known before they are prepared; "
-            f"run: snakemake --cores 1 {prepared}"
+            f"run: snakemake --cores 1 --configfile CONFIG {prepared}"
         )
     try:
         with safe_open(prepared, "np") as file:

@@ -20,6 +20,7 @@ from ptq_privacy.planning.rates import Rates
 from ptq_privacy.planning.shapes import Shape
 from ptq_privacy.study import fragments, references
 from ptq_privacy.study.experiment import Study, queries_of
+from ptq_privacy.study.fragments import Fragment
 from ptq_privacy.study.variants import Variant
 
 START = {"torch": 3.5, "numpy": 0.8}  # seconds of a job before its work, mostly imports
@@ -159,8 +160,7 @@ def _compress(case: Case, variant: Variant) -> Stage:
         fragment = fragments.get("compressions", method.fragment)
         if "work" in fragment.more:
             images = case.config["compression"]["calibration_samples"]
-            of_method = references.find(fragment.more["work"], fragment.name)
-            cost = of_method(network, images, case.config["device"], **method.settings)
+            cost = _told(fragment, network, images, case.config["device"], method.settings)
     seconds = models * (case.rates.seconds(cost.work) + _accuracies(case))
     stored = checkpoint_bytes(network, Variant() if method.own else variant, cost.folded)
     return Stage(
@@ -170,6 +170,28 @@ def _compress(case: Case, variant: Variant) -> Stage:
         bytes=models * stored,
         memory=BASE["torch"] + 2 * case.shape.bytes + 3 * network.state_bytes + cost.memory,
     )
+
+
+def _told(
+    fragment: Fragment,
+    network: NetworkCost,
+    images: int,
+    device: str,
+    settings: Mapping[str, Any],
+) -> Cost:
+    """What a method says of its own work."""
+    of_method = references.find(fragment.more["work"], fragment.name)
+    try:
+        cost = of_method(network, images, device, **settings)
+    except Exception as error:  # whatever a new method's function does
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(f"{fragment.path}: work: {fragment.more['work']}: {reason}") from error
+    if not isinstance(cost, Cost):
+        raise ValueError(
+            f"{fragment.path}: work: {fragment.more['work']} gives a {type(cost).__name__}, not "
+            "a compression.work.Cost"
+        )
+    return cost
 
 
 def _query(case: Case, variant: Variant) -> Stage:

@@ -23,6 +23,7 @@ from ptq_privacy.networks.blueprint import Blueprint
 from ptq_privacy.networks.factories import Factory
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.runtime import devices
+from ptq_privacy.study import fit
 from ptq_privacy.study.seeds import seed_of
 from ptq_privacy.training import sgd, snapshots
 from ptq_privacy.training.sgd import Progress, Recipe
@@ -41,6 +42,7 @@ def train_models(
     recipe: Recipe,
     seed: int,
     device: str,
+    config: Mapping[str, Any],
     origin: Origin,
     snapshot_seconds: float = snapshots.SECONDS,
 ) -> None:
@@ -48,8 +50,13 @@ def train_models(
 
     A job that was killed goes on from its snapshots. `function` and `settings` make the networks,
     as `factories.build` takes them; `origin` is the record of what makes them, kept in the file.
+    `config` is the whole study's: what comes after the training is not to fail then.
+
+    Raises:
+        ValueError: the config asks for more than these data have; names the key.
     """
     data = audit.load(dataset, membership, identity.models, devices.choose(device))
+    fit.check(config, identity.dataset, len(data.labels), tuple(data.inputs.shape[1:]))
     factory = Factory(function, settings, data.classes, tuple(data.inputs.shape[1:]))
     made = {
         "identity": asdict(identity),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator, validators
+from jsonschema import Draft202012Validator, ValidationError, validators
 
 WORDS = {
     "boolean": "true or false",
@@ -61,4 +62,12 @@ def _is_number(_: object, value: object) -> bool:
 _TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
     {"integer": _is_whole, "number": _is_number}
 )
-Validator = validators.extend(Draft202012Validator, type_checker=_TYPES)
+
+
+def _matches(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
+    # Python's $ lets a last line break through, and a name with one into paths.
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+Validator = validators.extend(Draft202012Validator, {"pattern": _matches}, type_checker=_TYPES)

@@ -19,12 +19,14 @@ UNSEEN = (
     "runtime/leases.py",
     "compression/work.py",
     "study/allowed.py",
+    "study/fit.py",
     "study/fragments.py",
     "study/references.py",
     "study/streams.py",
 )
-"""Modules of the library that no artifact can depend on: logs, leases, what the plan asks, and what
-looks names up. Which function a name stands for is covered by that function's own module."""
+"""Modules of the library that no artifact can depend on: logs, leases, what the plan asks, what
+only refuses, and what looks names up. Which function a name stands for is covered by that
+function's own module."""
 
 PLAN_ONLY = "work"
 """A function of a method's module that only the plan asks."""

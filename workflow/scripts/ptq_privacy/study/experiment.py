@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ptq_privacy.study import fragments, references
 from ptq_privacy.study.pool import Pool
-from ptq_privacy.study.variants import Variant
+from ptq_privacy.study.variants import Variant, levels
 
 FOLDERS = ("benchmarks", "figures", "logs", "tables")
 """Of a study, beside those of its data sets."""
@@ -59,8 +58,6 @@ class Study:
         methods = _methods(config["compression"])
         networks = _networks(config["networks"])
         _check_names(config["datasets"], networks)
-        for name in config["datasets"]:
-            _check_views(config, name)
         return cls(
             pool=Pool(**config["pool"]),
             datasets=tuple(config["datasets"]),
@@ -137,25 +134,6 @@ def _check_names(datasets: Iterable[str], networks: Iterable[str]) -> None:
                 )
 
 
-def _check_views(config: Mapping[str, Any], dataset: str) -> None:
-    """Views that are one and the same, or leave nothing of images whose size is known."""
-    entry = config["datasets"][dataset]
-    key = f"datasets.{dataset}.queries" if "queries" in entry else "queries"
-    shape = fragments.get("sources", entry["source"]).more.get("shape", {}).get("inputs", [])
-    known: set[tuple[bool, tuple[int, ...]]] = set()
-    for text in queries_of(config, dataset):
-        shift = tuple(map(int, re.findall(r"-?\d+", text)))
-        if (view := ("flip" in text, shift)) in known:
-            raise ValueError(f"{key}: {text!r} is a view that is there already")
-        known.add(view)
-        room = shape[-1:-3:-1] if len(shape) == 3 else [10_000, 10_000]
-        if any(abs(by) >= size for by, size in zip(shift, room, strict=False)):
-            raise ValueError(
-                f"{key}: {text!r} leaves nothing of an image of datasets.{dataset}"
-                + (f", {shape[2]} by {shape[1]} pixels" if len(shape) == 3 else "")
-            )
-
-
 def _networks(entries: list[Any]) -> dict[str, Named]:
     """Each entry is a fragment's name, or a name with an architecture or a factory of your own."""
     found: dict[str, Named] = {}
@@ -220,6 +198,7 @@ def _attacks(attacks: Mapping[str, Any]) -> dict[str, Named]:
 def _recipes(compression: Mapping[str, Any], methods: list[str]) -> list[Variant]:
     """Every method at every bit width, and decoupled at the widths that name a head's."""
     heads = compression["decoupled"]
+    _refuse_equal_grids(compression["bits"])
     if heads and not methods:
         raise ValueError("compression.decoupled: needs a method in compression.methods")
     for index, head in enumerate(heads):
@@ -228,9 +207,41 @@ def _recipes(compression: Mapping[str, Any], methods: list[str]) -> list[Variant
                 f"compression.decoupled.{index}.bits: {head['bits']:g} is not in "
                 f"compression.bits ({', '.join(f'{b:g}' for b in compression['bits'])})"
             )
+    _refuse_equal_heads(heads)
     return [
         Variant(method, float(bits), head_bits)
         for method in methods
         for bits in compression["bits"]
         for head_bits in [None, *(float(h["head_bits"]) for h in heads if h["bits"] == bits)]
     ]
+
+
+def _refuse_equal_grids(bits: list[float]) -> None:
+    """Two bit widths of as many levels are one precision under two names."""
+    known: dict[int, float] = {}
+    for index, width in enumerate(bits):
+        count = levels(width)
+        if count in known:
+            raise ValueError(
+                f"compression.bits.{index}: {width:g} bits are the same {count} levels, "
+                f"round(2^bits), as {known[count]:g} bits; leave one of them out"
+            )
+        known[count] = width
+
+
+def _refuse_equal_heads(heads: list[Mapping[str, float]]) -> None:
+    known: dict[tuple[float, int], float] = {}
+    for index, head in enumerate(heads):
+        place, width = f"compression.decoupled.{index}.head_bits", head["head_bits"]
+        count = levels(width)
+        if count == levels(head["bits"]):
+            raise ValueError(
+                f"{place}: {width:g} bits are the same {count} levels, round(2^bits), as the other "
+                f"layers' {head['bits']:g} bits, so nothing is decoupled"
+            )
+        first = known.setdefault((head["bits"], count), width)
+        if first != width:
+            raise ValueError(
+                f"{place}: {width:g} bits are the same {count} levels, round(2^bits), as "
+                f"{first:g} bits; leave one of them out"
+            )

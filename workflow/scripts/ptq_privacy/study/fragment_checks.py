@@ -28,6 +28,20 @@ NAMES = {
 }
 """A variant's name joins a compression's to its bits by hyphens."""
 
+_COUNT = {"type": "integer", "minimum": 1}
+SHAPE = Validator(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["samples", "tests", "inputs", "classes"],
+        "properties": {
+            **dict.fromkeys(["samples", "tests", "classes"], _COUNT),
+            "inputs": {"type": "array", "minItems": 1, "items": _COUNT},
+        },
+    }
+)
+"""What a source's fragment says of data that are published."""
+
 
 def check_all() -> None:
     """Look at every fragment of every kind.
@@ -64,6 +78,8 @@ def check(fragment: Fragment) -> None:
     widest = fragment.more.get("widest", 1)
     if isinstance(widest, bool) or not isinstance(widest, int) or widest < 1:
         raise ValueError(f"{fragment.path}: widest: {widest!r}; allowed: an integer above 0")
+    if "shape" in fragment.more:
+        _check_shape(fragment.path, fragment.more["shape"])
     scores = fragment.more.get("scores")
     if "scores" in fragments.KINDS[fragment.kind] and not (
         scores and isinstance(scores, dict) and fragments.texts(scores.values())
@@ -83,6 +99,14 @@ def _check_properties(path: Path, properties: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"{path}: properties.{key}: its default {part['default']!r} is not in its own range"
             )
+
+
+def _check_shape(path: Path, shape: object) -> None:
+    if not SHAPE.is_valid(shape):
+        raise ValueError(
+            f"{path}: shape: needs samples, tests and classes, each a whole number above 0, and "
+            "inputs, a list of such numbers"
+        )
 
 
 def _check_function(path: Path, key: str, reference: str) -> None:

@@ -13,9 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ptq_privacy.study import references
+from ptq_privacy.study import references, strict_yaml
 
 SCRIPTS = Path(__file__).parents[2]
 SCHEMAS = SCRIPTS.parent / "schemas"
@@ -126,10 +124,7 @@ def read(path: Path) -> Fragment:
         ValueError: it is no fragment; names it.
     """
     kind = path.parent.name
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    content = strict_yaml.read(path)
     keys = {*TEXTS, "properties", *KINDS[kind]}
     if not isinstance(content, dict) or not texts(content.get(key) for key in TEXTS):
         raise ValueError(f"{path}: needs the keys function, title and about, each a text")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SHARD = r"\d{3}|[1-9]\d{3}\d*"
+"""A shard's name, as an expression: three digits, and more where there are over a thousand shards,
+whose names do not sort as their models do."""
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -11,8 +15,9 @@ class Pool:
 
     Models 2k and 2k+1 are trained on complementary halves of the audit pool. A target is attacked
     with all models but its own pair, so the pool holds two models more than `shadow_models`, and
-    any of its models can be a target. A shard is `models_per_job` consecutive models: the unit of
-    one job and one file.
+    any of its models can be a target. A shard is `models_per_job` consecutive models, the last one
+    what remains: the unit of one job and one file. When the pool grows, full shards stay as they
+    are.
     """
 
     shadow_models: int
@@ -30,14 +35,8 @@ class Pool:
                 f"pool.targets: {self.targets} is not between 1 and {self.models} "
                 "(pool.shadow_models + 2)"
             )
-        if self.models_per_job < 1 or self.models % self.models_per_job:
-            divisors = [d for d in range(1, self.models + 1) if self.models % d == 0]
-            raise ValueError(
-                f"pool.models_per_job: {self.models_per_job} does not divide the pool's "
-                f"{self.models} models (pool.shadow_models + 2); allowed: "
-                f"{', '.join(map(str, divisors))}. Whole shards keep finished ones valid when "
-                "shadow models are added"
-            )
+        if self.models_per_job < 1:
+            raise ValueError(f"pool.models_per_job: {self.models_per_job} is not at least 1")
 
     @property
     def models(self) -> int:
@@ -56,7 +55,7 @@ class Pool:
     def models_in(self, shard: str) -> list[int]:
         """Model numbers of a shard, ascending."""
         first = int(shard) * self.models_per_job
-        return list(range(first, first + self.models_per_job))
+        return list(range(first, min(first + self.models_per_job, self.models)))
 
     def _shards_of(self, models: int) -> list[str]:
         return [f"{shard:03d}" for shard in range(-(-models // self.models_per_job))]

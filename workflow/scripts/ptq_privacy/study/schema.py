@@ -14,7 +14,7 @@ from jsonschema import (
     validators,
 )
 
-from ptq_privacy.study import fragment_checks, fragments
+from ptq_privacy.study import fit, fragment_checks, fragments
 from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.allowed import Validator, allowed
 
@@ -41,8 +41,7 @@ def checked(config: MutableMapping[str, Any]) -> None:
     for index, entry in enumerate(config["networks"]):
         if not isinstance(entry, str):
             _check_network(f"networks.{index}", entry, recipe)
-    for name in config["datasets"]:
-        _refuse_small(config, name)
+    fit.check_known(config)
     # Snakemake compares what a job is given as text. The data sets' order is that of the tables.
     datasets = {name: _ordered(entry) for name, entry in config["datasets"].items()}
     config.update({**_ordered(config), "datasets": datasets})
@@ -115,25 +114,6 @@ def _check_network(place: str, entry: Mapping[str, Any], recipe: Mapping[str, An
     _refuse_first(Validator(recipe).iter_errors(entry.get("training", {})), f"{place}.training.")
 
 
-def _refuse_small(config: Mapping[str, Any], dataset: str) -> None:
-    """What needs more members than a model will have need not be found out after the training."""
-    samples = config["datasets"][dataset].get("audit_samples")
-    if samples is None:
-        return  # all there are, which only the prepared data set can tell
-    own = [{} if isinstance(entry, str) else entry for entry in config["networks"]]
-    over = config["datasets"][dataset].get("training", {})
-    recipes = [{**config["training"], **over, **entry.get("training", {})} for entry in own]
-    needs = {"training.batch_size": max(recipe["batch_size"] for recipe in recipes)}
-    if config["compression"]["methods"]:
-        needs["compression.calibration_samples"] = config["compression"]["calibration_samples"]
-    for key, need in needs.items():
-        if need > samples // 2:
-            raise ValueError(
-                f"{key}: {need} is more than the {samples // 2} members of a model on half of "
-                f"datasets.{dataset}.audit_samples, {samples}"
-            )
-
-
 def _refuse_first(errors: Iterator[ValidationError], prefix: str = "") -> None:
     error = next(iter(sorted(errors, key=lambda error: [str(key) for key in error.path])), None)
     if error is None:
@@ -148,7 +128,10 @@ def _refuse_first(errors: Iterator[ValidationError], prefix: str = "") -> None:
     if error.validator == "required":
         absent = next(key for key in error.validator_value if key not in error.instance)
         needed = ", ".join(error.validator_value)
-        raise ValueError(f"{place}: key {absent!r} is missing; needed: {needed}")
+        whole = (
+            "" if error.absolute_path or prefix else " (no other config is merged into this one)"
+        )
+        raise ValueError(f"{place}: key {absent!r} is missing; needed: {needed}{whole}")
     hint = "; YAML reads 1e-3 as text, so write 1.0e-3" if _looks_like_number(error) else ""
     raise ValueError(
         f"{place}: {reprlib.repr(error.instance)} is not allowed; "

@@ -1,0 +1,87 @@
+"""Whether a config fits its data: what would fail after hours of training is found before.
+
+Of published data the source's fragment says how many samples there are; of your own only the
+prepared data set can, so that training begins with the same question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ptq_privacy.study import fragments
+
+
+def check_known(config: Mapping[str, Any]) -> None:
+    """Look at each data set, as far as its size is known before it is prepared.
+
+    Raises:
+        ValueError: as `check`; or more samples are audited than there are, or a compression's
+            minibatch is larger than its calibration set.
+    """
+    compression = config["compression"]
+    for method in compression["methods"]:
+        batch = compression.get(method, {}).get("batch", 0) if isinstance(method, str) else 0
+        if batch > compression["calibration_samples"]:
+            raise ValueError(
+                f"compression.{method}.batch: {batch} is more than "
+                f"compression.calibration_samples, {compression['calibration_samples']}"
+            )
+    for dataset, entry in config["datasets"].items():
+        shape = fragments.get("sources", entry["source"]).more.get("shape", {})
+        there, wanted = shape.get("samples"), entry.get("audit_samples")
+        if wanted is not None and there is not None and wanted > there:
+            raise ValueError(
+                f"datasets.{dataset}.audit_samples: {wanted} is more than the {there} training "
+                f"samples of {entry['source']}"
+            )
+        samples = there if wanted is None else wanted
+        if samples is not None:
+            check(config, dataset, samples, shape.get("inputs", ()))
+
+
+def check(config: Mapping[str, Any], dataset: str, samples: int, inputs: Sequence[int]) -> None:
+    """Look at one data set of known size.
+
+    Args:
+        samples: audited, half of which are a model's members.
+        inputs: a sample's shape, such as (channels, height, width); empty: not known.
+
+    Raises:
+        ValueError: a batch or the calibration takes more members than a model has, or a view leaves
+            nothing of an image; names the key.
+    """
+    members = samples // 2
+    for key, need in _members_taken(config, dataset):
+        if need > members:
+            raise ValueError(
+                f"{key}: {need} is more than the {members} members of a model, half of the "
+                f"{samples} audit samples of {dataset}"
+            )
+    own = "queries" in config["datasets"][dataset]
+    for query in config["datasets"][dataset].get("queries", config["queries"]):
+        shift = re.search(r"shift:(-?\d+),(-?\d+)", query)
+        if shift and len(inputs) == 3:
+            _, height, width = inputs
+            if abs(int(shift[1])) >= width or abs(int(shift[2])) >= height:
+                raise ValueError(
+                    f"{f'datasets.{dataset}.' if own else ''}queries: {query!r} leaves nothing of "
+                    f"the {width}x{height} pixels of an image of {dataset}"
+                )
+
+
+def _members_taken(config: Mapping[str, Any], dataset: str) -> Iterator[tuple[str, int]]:
+    """Keys that take members of a model, and how many; of a recipe, where it says so."""
+    over = config["datasets"][dataset].get("training", {})
+    for index, entry in enumerate(config["networks"]):
+        own = {} if isinstance(entry, str) else entry.get("training", {})
+        places = {
+            f"networks.{index}.training": own,
+            f"datasets.{dataset}.training": over,
+            "training": config["training"],
+        }
+        place = next(place for place, recipe in places.items() if "batch_size" in recipe)
+        yield f"{place}.batch_size", places[place]["batch_size"]
+    if config["compression"]["methods"]:
+        yield "compression.calibration_samples", config["compression"]["calibration_samples"]
