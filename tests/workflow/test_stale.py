@@ -15,6 +15,7 @@ WANTED = [
     "results/tiny/notes.md",
     "results/tiny/digits/resnet6/full/shard-000.safetensors.backup",
     "results/tiny/digits/resnet6/full/shard-one.safetensors",
+    "results/tiny/digits/resnet6/full/shard-0002.safetensors",
     "results/tiny/digits/resnet6/brecq-w1.58/shard-000.safetensors",
     "results/tiny/digits/resnet6/brecq-w1.58/draw-0/shard-000.safetensors",
     "results/tiny/digits/resnet6/brecq-w1.58/draw-2/scores-transfer.parquet",
@@ -27,6 +28,7 @@ STALE = [
     "results/tiny/benchmarks/digits/resnet6/obc-w4/compress_models-000.tsv",
     "results/tiny/digits/resnet6/brecq-w1.58/draw-2/logits-000.parquet",
     "results/tiny/digits/resnet6/full/shard-002.safetensors",
+    "results/tiny/digits/resnet6/full/shard-1002.safetensors",
     "results/tiny/digits/resnet6/obc-w4/draw-12/shard-000.safetensors",
     "results/tiny/digits/resnet6/obc-w4/shard-000.safetensors",
     "results/tiny/figures/roc-old-data-resnet8-transfer.svg",
@@ -60,7 +62,7 @@ def there(folder):
 def test_it_lists_what_no_config_needs_and_removes_nothing(folder):
     done = clean_stale(folder, "config.yaml")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [*STALE, "9 files, 0.0 MB stale; DELETE=yes removes them"]
+    assert done.stdout.splitlines() == [*STALE, "10 files, 0.0 MB stale; DELETE=yes removes them"]
     assert there(folder) == WANTED + STALE
 
 
@@ -82,9 +84,25 @@ def test_what_any_of_several_configs_needs_is_kept(folder):
     assert listed == [path for path in STALE if "obc-w4/" not in path or "draw" in path]
 
 
-def test_a_wrong_config_removes_nothing(folder):
-    (folder / "config.yaml").write_text(yaml.safe_dump({**TINY, "typo": 1}))
-    done = clean_stale(folder, "config.yaml", "--delete")
-    assert done.returncode != 0
-    assert "unknown key 'typo'" in done.stdout + done.stderr
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({**TINY, "typo": 1}, "top level: unknown key 'typo'; allowed: study, seed"),
+        ({k: v for k, v in TINY.items() if k != "study"}, "top level: key 'study' is missing"),
+        ({**TINY, "networks": [{"name": "x", "factory": "absent:f"}]}, "no module 'absent'"),
+        ({"seed": 3}, "top level: key 'study' is missing"),
+    ],
+    ids=["unknown key", "no study", "no module", "no whole config"],
+)
+def test_a_wrong_config_removes_nothing(folder, content, message):
+    """Above all not the default study's files, whose config it is not."""
+    (folder / "config").mkdir()
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(TINY))
+    (folder / "wrong.yaml").write_text(yaml.safe_dump(content))
+    for configs in (["wrong.yaml"], ["config.yaml", "wrong.yaml"]):
+        done = clean_stale(folder, *configs, "--delete")
+        assert done.returncode != 0
+        assert message in done.stderr
+        assert done.stderr.startswith("clean-stale: ")
+        assert done.stderr.count("\n") == 1
     assert there(folder) == WANTED + STALE

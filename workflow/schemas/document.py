@@ -25,12 +25,14 @@ OPENING = """\
 
 A config file describes one study from its images to its tables: which data sets are audited, which
 networks are trained on them, at which variants they are attacked, and by whom. It is a whole
-study of its own. Nothing is inherited from another config, only from the defaults listed here.
+study of its own. Nothing is inherited from another config, only from the defaults listed here: a
+config that lacks a section is refused, and so are two at once.
 
 ```
 snakemake --cores 8                                        # config/config.yaml
 snakemake --cores 8 --configfile config/fashion-mnist.yaml # another study
 make run CONFIG=config/fashion-mnist.yaml                  # the same, and its report
+snakemake --cores 8 --config 'training={epochs: 5}' seed=1 # some keys changed for once
 ```
 
 To begin your own, copy the nearest one, give it another `study`, and change what differs. All that
@@ -38,8 +40,9 @@ a study makes lies under `results/{study}`, so studies never mix, and after an e
 recomputes only what the edit concerns.
 
 The file is checked before any work begins. A key that is not listed here is refused, and so is a
-value out of its range; the message is one line with the key's dotted path, written as in these
-tables. `{name}` stands for a data set's name, `{n}` for a place in a list, counted from 0.
+value out of its range or a key that is there twice; the message is one line with the key's dotted
+path, written as in these tables. `{name}` stands for a data set's name, `{n}` for a place in a
+list, counted from 0.
 """
 
 HEAD = "| Key | Allowed | Default | Meaning |\n|---|---|---|---|"

@@ -163,3 +163,20 @@ def test_quick_trainings_are_kept_only_when_finished(files, tmp_path, monkeypatc
     snapshots.folder(tmp_path / "shard").mkdir()
     train(files, tmp_path / "shard", seconds=snapshots.SECONDS)
     assert [snapshot.record is None for snapshot in written] == [False] * len(IDENTITY.models)
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("compression", {"calibration_samples": 51}, "compression.calibration_samples: 51 is more"),
+        ("training", {"batch_size": 51}, "training.batch_size: 51 is more than the 50 members"),
+    ],
+)
+def test_what_would_fail_after_the_training_fails_before_it(
+    files, tmp_path, monkeypatch, section, change, message
+):
+    """Of your own data nothing is known before they are prepared."""
+    monkeypatch.setitem(CONFIG, section, CONFIG[section] | change)
+    with pytest.raises(ValueError, match=message):
+        train(files, tmp_path / "shard")
+    assert not list(tmp_path.iterdir())
