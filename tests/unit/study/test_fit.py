@@ -65,16 +65,6 @@ def test_a_view_that_leaves_nothing_of_an_image_is_found_before_any_work(own, qu
     schema.checked(changed("queries", ["shift:-7,7"]))
 
 
-def test_a_minibatch_of_more_images_than_calibrate_is_found_before_any_work():
-    config = changed("compression.methods", ["brecq"])
-    config["compression"]["brecq"] = {"batch": 65}
-    assert refusal(config) == (
-        "compression.brecq.batch: 65 is more than compression.calibration_samples, 64"
-    )
-    config["compression"]["methods"] = ["obc"]
-    schema.checked(config)
-
-
 def test_your_own_data_are_asked_when_their_size_is_known():
     config = changed("datasets", {"mine": {"source": "folder", "path": "x"}})
     schema.checked(config)

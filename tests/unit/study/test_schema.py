@@ -197,7 +197,7 @@ def backwards(part):
 def test_the_order_of_keys_means_nothing_beside_that_of_data_sets():
     config = minimal()
     config["datasets"]["digits"]["training"] = {"epochs": 2, "batch_size": 4}
-    config["datasets"]["again"] = {"audit_samples": 4000, "source": "digits"}
+    config["datasets"]["again"] = {"audit_samples": 1000, "source": "digits"}
     settings = {"z": [{"y": 1, "x": 2}], 7: 0}
     config["networks"].append({"name": "a", "factory": "b:c", "settings": settings})
     other = backwards(config)
@@ -470,7 +470,7 @@ def test_a_method_of_ones_own_is_let_through_unchanged():
         (
             "networks",
             [network(name="a"), network(name="b-a")],
-            "networks: 'a' on 'digits-b' and 'b-a' on 'digits' would share the figures *-digits-b-",
+            "networks: figures of 'digits-b, a' and of 'digits, b-a' would have one name; rename a",
         ),
         (
             "compression.bits",

@@ -17,17 +17,8 @@ def check_known(config: Mapping[str, Any]) -> None:
     """Look at each data set, as far as its size is known before it is prepared.
 
     Raises:
-        ValueError: as `check`; or more samples are audited than there are, or a compression's
-            minibatch is larger than its calibration set.
+        ValueError: as `check`, or more samples are audited than there are.
     """
-    compression = config["compression"]
-    for method in compression["methods"]:
-        batch = compression.get(method, {}).get("batch", 0) if isinstance(method, str) else 0
-        if batch > compression["calibration_samples"]:
-            raise ValueError(
-                f"compression.{method}.batch: {batch} is more than "
-                f"compression.calibration_samples, {compression['calibration_samples']}"
-            )
     for dataset, entry in config["datasets"].items():
         shape = fragments.get("sources", entry["source"]).more.get("shape", {})
         there, wanted = shape.get("samples"), entry.get("audit_samples")
