@@ -235,3 +235,17 @@ def test_a_sheet_names_classes_and_frames_what_both_blocks_share(tmp_path, chann
     (none,) = contact_sheet.draw(both, data, ["full", "obc-w2"], "title", 99).axes
     assert "99 non-members" in none.texts[0].get_text()
     plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        (Interval(1.2345, 1.0, 2.0, 2), "1.23 [1.00, 2.00]"),
+        (Interval(-0.001, -0.004, 0.004, 2, difference=True), "+0.00 [+0.00, +0.00]"),
+        (Interval(-0.2, -0.4, 0.1, 1, difference=True), "-0.2 [-0.4, +0.1]"),
+        (Interval(3.0, float("nan"), float("nan"), 0), "3"),
+        (Interval(float("nan"), float("nan"), float("nan"), 0), UNKNOWN),
+    ],
+)
+def test_a_value_is_rounded_without_a_zero_below_zero(cell, shown):
+    assert str(cell) == shown

@@ -43,7 +43,8 @@ class Interval(NamedTuple):
         return f"{self._shown(self.value)} {self.bounds}".rstrip()
 
     def _shown(self, value: float) -> str:
-        return f"{value:{'+' if self.difference else ''}.{self.digits}f}"
+        rounded = round(value, self.digits) + 0.0  # no zero below zero
+        return f"{rounded:{'+' if self.difference else ''}.{self.digits}f}"
 
 
 UNKNOWN = "–"

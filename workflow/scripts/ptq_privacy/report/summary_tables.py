@@ -129,7 +129,7 @@ def adversaries_as_html(table: pd.DataFrame, attack: str) -> list[str]:
     shown["full precision"] = [_interval(row, "full") for row in ordered.to_dict("records")]
     for column, heading in ADVERSARY_COLUMNS.items():
         shown[heading] = [_interval(row, column) for row in ordered.to_dict("records")]
-    shown["p"] = ordered["p_value"].to_list()
+    shown["p"] = _values(ordered["p_value"], 3)
     chosen = {"attack": style.score_title(attack)}
     return [
         page.element("h2", "Transfer against adaptive", id="adversaries-heading"),
