@@ -12,7 +12,6 @@ from torchvision.models import (
     ConvNeXt,
     EfficientNet,
     MNASNet,
-    ResNet,
     ShuffleNetV2,
     SwinTransformer,
     VisionTransformer,
@@ -24,7 +23,7 @@ from torchvision.models import (
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.efficientnet import FusedMBConvConfig, MBConvConfig
 from torchvision.models.googlenet import BasicConv2d, Inception
-from torchvision.models.inception import InceptionA, InceptionB, InceptionC
+from torchvision.models.inception import InceptionA, InceptionC
 from torchvision.models.maxvit import MaxVit
 from torchvision.models.regnet import BlockParams, RegNet
 from torchvision.models.resnet import Bottleneck
@@ -69,7 +68,7 @@ def vgg() -> nn.Module:
 
 def alex() -> nn.Module:
     network = alexnet(num_classes=CLASSES)
-    network.features = nn.Sequential(*network.features[:3], nn.Conv2d(64, 16, 5, padding=2))
+    network.features = nn.Sequential(*network.features[:3], nn.Conv2d(64, 16, 3))
     network.classifier = nn.Sequential(nn.Dropout(), nn.Linear(16 * 36, CLASSES))
     return network
 
@@ -86,9 +85,13 @@ def googlenet() -> nn.Module:
 
 def inception() -> nn.Module:
     stem = BasicConv2d(3, 8, kernel_size=3, stride=2)
-    mixed = nn.Conv2d(768, 768, 1, groups=64)
-    wide = InceptionB(232), nn.Conv2d(712, 768, 1, groups=8), InceptionC(768, 8), mixed
-    return ended(stem, InceptionA(8, 8), *wide, width=768)
+    return ended(stem, InceptionA(8, 8), InceptionC(232, 8), width=768)
+
+
+def resnext() -> nn.Module:
+    stem = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+    blocks = (Bottleneck(16, 4, groups=2), Bottleneck(16, 4, groups=4))
+    return ended(stem, *blocks, width=16)
 
 
 def swin(**more) -> nn.Module:
@@ -102,7 +105,7 @@ FAMILIES = {
     "EfficientNetV2": efficientnet_v2,
     "RegNetX": partial(regnet, None),
     "RegNetY": partial(regnet, 0.25),
-    "ResNeXt": partial(ResNet, Bottleneck, [1, 1, 1, 1], CLASSES, groups=4, width_per_group=4),
+    "ResNeXt": resnext,
     "ShuffleNetV2": partial(ShuffleNetV2, [1, 2, 1], [8, 16, 24, 32, 48], CLASSES),
     "SqueezeNet": partial(squeezenet1_1, num_classes=CLASSES),
     "VGG": vgg,
