@@ -23,7 +23,7 @@ from torchvision.models import (
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.efficientnet import FusedMBConvConfig, MBConvConfig
 from torchvision.models.googlenet import BasicConv2d, Inception
-from torchvision.models.inception import InceptionA, InceptionC
+from torchvision.models.inception import InceptionC
 from torchvision.models.maxvit import MaxVit
 from torchvision.models.regnet import BlockParams, RegNet
 from torchvision.models.resnet import Bottleneck
@@ -85,7 +85,7 @@ def googlenet() -> nn.Module:
 
 def inception() -> nn.Module:
     stem = BasicConv2d(3, 8, kernel_size=3, stride=2)
-    return ended(stem, InceptionA(8, 8), InceptionC(232, 8), width=768)
+    return ended(stem, InceptionC(8, 4), width=768)
 
 
 def resnext() -> nn.Module:

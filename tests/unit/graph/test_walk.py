@@ -189,6 +189,26 @@ def test_a_layer_that_cannot_be_quantized_is_named(layer: nn.Module) -> None:
         trace(Wrapped(layer))
 
 
+class Constant(Wrapped):
+    """A tensor that it makes anew in each call, as torchvision's MaxViT does of its indices."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + torch.tensor([1.0, 2.0, 3.0])[:, None, None]
+
+
+def test_a_tensor_that_a_network_makes_itself_is_the_graphs() -> None:
+    network = Constant(nn.Conv2d(3, 3, 1)).eval().requires_grad_(False)
+    before = {*vars(network)}
+    x = images(4, 3, 5, 5)
+    walk = Walk(network, copy.deepcopy(network), x)
+    list(walk.each_layer())
+    walk = Walk(network, copy.deepcopy(network), x)
+    walk.free = lambda node: None
+    list(walk.each_layer())
+    torch.testing.assert_close(walk.quantized.values(walk.nodes[-1])[0], network(x))
+    assert {*vars(network)} == before
+
+
 class Twice(Wrapped):
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(self.layer(x))

@@ -8,7 +8,7 @@ refused.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -51,6 +51,7 @@ def trace(model: nn.Module) -> fx.Graph:
             that cannot be quantized: the layer is named.
     """
     _check_layers(model)
+    known = {*vars(model)}
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its conditions no graph could hold
     try:
@@ -59,11 +60,23 @@ def trace(model: nn.Module) -> fx.Graph:
         raise ValueError(f"model: torch.fx cannot trace {type(model).__name__}: {error}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+    _keep_constants(graph, model, known)
     inputs = [n for n in graph.nodes if n.op == "placeholder" and not n.args]
     if len(inputs) != 1:
         raise ValueError(f"model: expected one input, the images, not {len(inputs)}")
     _check_calls(graph, dict(model.named_modules()))
     return graph
+
+
+def _keep_constants(graph: fx.Graph, model: nn.Module, known: Collection[str]) -> None:
+    """Tensors that the network makes of nothing but constants are the graph's, not the model's.
+
+    torch.fx would leave them in the model as attributes, which its copies do not have.
+    """
+    made = {name: vars(model).pop(name) for name in [*vars(model)] if name not in known}
+    for node in graph.nodes:
+        if node.op == "get_attr" and node.target in made:
+            node.meta["constant"] = made[node.target]
 
 
 def _check_layers(model: nn.Module) -> None:
@@ -136,6 +149,8 @@ def execute(
     """One node's value, given those of its arguments; `weights` stand in for layers' own."""
     if node.op == "placeholder":
         return node.args[0]
+    if "constant" in node.meta:
+        return node.meta["constant"]
     if node.op == "get_attr":
         path, _, attribute = str(node.target).rpartition(".")
         return getattr(modules[path], attribute)
