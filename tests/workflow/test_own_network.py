@@ -16,6 +16,7 @@ from ptq_privacy.data.preparation import prepare
 from ptq_privacy.files import checkpoints
 from ptq_privacy.networks import factories
 from ptq_privacy.stages.check_network import check, check_network
+from ptq_privacy.study.variants import Variant
 from tests.conftest import REPOSITORY, Workdir
 
 EXAMPLE = REPOSITORY / "resources" / "example"
@@ -37,9 +38,6 @@ def test_the_example(tmp_path):
         assert list(records) == [0, 1, 2, 3]
         assert min(record.test_accuracy for record in records.values()) > 0.3
     tried = json.loads((results / "network.json").read_text())
-    assert tried["levels"] == {
-        "adaround-w2": dict.fromkeys(["features.0", "features.4", "classifier"], 4)
-    }
     assert (tried["classes"], tried["inputs"]) == (10, [1, 8, 8])
     assert tried["parameters"] == 16 * 9 + 2 * 16 + 32 * 16 * 9 + 2 * 32 + 33 * 10
 
@@ -105,7 +103,9 @@ def test_what_is_wrong_with_an_own_network_is_named(module, tmp_path, text, mess
     dataset.write(tmp_path / "data", data)
     module(text)
     with pytest.raises(ValueError, match=message):
-        check_network(tmp_path / "data", tmp_path / "out", "ownnet:build", {}, ["nearest-w2"])
+        check_network(
+            tmp_path / "data", tmp_path / "out", "ownnet:build", {}, [Variant("nearest", 2.0)]
+        )
     assert not (tmp_path / "out").exists()
 
 

@@ -2,6 +2,7 @@
 
 
 rule check_network:
+    # Its digest is training's: what is trained again is tried again first, and nothing else is.
     input:
         dataset=DATASET,
     output:
@@ -18,15 +19,8 @@ rule check_network:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
-        code=code("check_network", "network", "normalise"),
-        settings=lambda wildcards: {
-            **network_settings(wildcards),
-            "variants": [
-                str(variant)
-                for variant in STUDY.variants
-                if variant.compressed and not STUDY.methods[variant.method].own
-            ],
-        },
+        code=code("train_models", "network", "normalise", "augment"),
+        settings=network_settings,
     message:
         "Trying {wildcards.network} on {wildcards.dataset} before it is trained."
     script:
@@ -34,11 +28,10 @@ rule check_network:
 
 
 rule train_models:
-    # What was tried need not be trained again because it is tried once more.
     input:
         dataset=DATASET,
         membership=MEMBERS,
-        network=ancient(TRIED),
+        network=TRIED,
     output:
         checkpoints=TRAINED,
     log:

@@ -154,7 +154,6 @@ ATTACKS = [fragment.function for fragment in fragments.of_kind("attacks").values
 JOBS = {
     "prepare_dataset": ["ptq_privacy.data.sources.digits:load", f"{KINDS}.check"],
     "assign_members": [],
-    "check_network": [NETWORK, f"{KINDS}.normalise"],
     "train_models": [NETWORK, f"{KINDS}.normalise", f"{KINDS}.augment"],
     **{
         f"compress_models {name}": [fragment.function, NETWORK, f"{KINDS}.normalise"]
@@ -233,15 +232,15 @@ def test_no_method_imports_another():
         ("networks/torchvision_networks.py", set()),
         (
             "networks/small_resnets.py",
-            {"check_network", "train_models", "query_logits"} | COMPRESSIONS,
+            {"train_models", "query_logits"} | COMPRESSIONS,
         ),
         ("data/kinds/images/views.py", {"query_logits"}),
         ("data/kinds/images/augment.py", {"train_models"}),
         ("training/sgd.py", {"train_models"}),
         ("data/calibration_set.py", COMPRESSIONS),
-        ("compression/packing.py", {"check_network", "query_logits"} | COMPRESSIONS),
-        ("graph/uses.py", {"check_network"} | COMPRESSIONS),
-        ("graph/trace.py", {"check_network"} | COMPRESSIONS),
+        ("compression/packing.py", {"query_logits"} | COMPRESSIONS),
+        ("graph/uses.py", COMPRESSIONS),
+        ("graph/trace.py", COMPRESSIONS),
         ("measures/leakage.py", {"measure_leakage"}),
         ("report/tradeoff.py", {"plot_tradeoff"}),
         ("report/sentences.py", {"conclude"}),

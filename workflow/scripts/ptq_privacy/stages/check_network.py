@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def check_network(
     output: str | Path,
     function: str,
     settings: Mapping[str, Any],
-    variants: Iterable[str],
+    variants: Sequence[Variant],
 ) -> None:
     """Try a factory's network on the first samples, and write its size and layers as JSON.
 
@@ -44,11 +44,9 @@ def check_network(
     network = factories.build(function, len(data.classes), inputs.shape[1:], settings)
     normalised = Normalised(network, data.kind, data.statistics).normalise(inputs)
     check(network, normalised, len(data.classes), function)
-    recipes = [Variant.recorded(text) for text in variants]
-    counts: dict[Variant, dict[str, int]] = {}
-    if recipes:
+    if variants:
         try:
-            counts, _ = quantizable(evaluation_copy(network), normalised[:2], recipes)
+            quantizable(evaluation_copy(network), normalised[:2], variants)
         except ValueError as error:
             raise ValueError(f"networks: {function}: {error}") from None
     found = {
@@ -56,7 +54,6 @@ def check_network(
         "classes": len(data.classes),
         "inputs": list(inputs.shape[1:]),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "levels": {str(variant): own for variant, own in counts.items()},
     }
     log.info("%s: %d parameters", function, found["parameters"])
     with replacing(output) as temporary:

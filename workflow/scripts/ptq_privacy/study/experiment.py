@@ -75,6 +75,12 @@ class Study:
         return tuple(score for scores in known for score in scores)
 
     @property
+    def built_in_variants(self) -> tuple[Variant, ...]:
+        """The variants that are made by methods with fragments, not by your own."""
+        known = [variant for variant in self.variants if variant.method is not None]
+        return tuple(v for v in known if not self.methods[str(v.method)].own)
+
+    @property
     def method_titles(self) -> dict[str, str]:
         """What figures call the study's compressions."""
         known = fragments.of_kind("compressions")
