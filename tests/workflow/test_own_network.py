@@ -29,7 +29,8 @@ def test_the_example(tmp_path):
     subprocess.run([sys.executable, "make_images.py"], cwd=workdir.path, check=True)
     results = workdir.path / "results/mine/scans/mynet"
     leakage = "results/mine/scans/mynet/adaround-w2/leakage-adaptive.parquet"
-    workdir.run(leakage)
+    workdir.run()
+    assert "Nothing to be done" in workdir.run("--dry-run")
 
     table = pd.read_parquet(workdir.path / leakage).set_index("attack")
     assert np.isfinite(table["auc_mean"]).all()
