@@ -46,7 +46,7 @@ PATHS = {
 
 GIVEN: dict[str, list[Any]] = {
     "study": ["0", "a-study_of-corners"],
-    "seed": [0, 2**70],
+    "seed": [0, 2**63 - 1],
     "datasets": ["0", "two-words"],
     f"{DATASET}.training": [{}, {"epochs": 2, "momentum": 0}],
     f"{DATASET}.test_fraction of folder": [0.02],
@@ -67,7 +67,7 @@ GIVEN: dict[str, list[Any]] = {
     "pool.shadow_models": [2, 4],
     METHOD: [{"name": "own", "factory": "myquantizer:stochastic"}],
     f"{METHOD}.settings": [{}, {"clip": 0.9}],
-    "compression.decoupled": [[], [{"bits": 8, "head_bits": 8}], [{"bits": 1, "head_bits": 1}]],
+    "compression.decoupled": [[], [{"bits": 8, "head_bits": 1}], [{"bits": 1, "head_bits": 8}]],
     "compression.adaround.batch": [1, 32],
     "compression.brecq.batch": [1, 32],
     "compression.refit.batch": [1, 32],
