@@ -315,6 +315,11 @@ def test_a_threshold_is_held_against_its_limit_and_a_call_has_a_worth():
         "Of those accused at full precision, members are: 90 % [85, 95] where 50 % are members, "
         "50 % [45, 55] where 10 % are members, 8 % [3, 13] where 1 % are members."
     )
+    nobody = table.assign(**{name: float("nan") for name in table if name.startswith("ppv")})
+    assert conclusions.worth(nobody, quoted.quoted(5000), ATTACK).sentences[2] == (
+        "In some network at full precision nobody is accused, so what an accusation is worth "
+        "cannot be told."
+    )
     assert conclusions.worth(None, quoted.quoted(5000), ATTACK).sentences == (
         "There are too few shadow models to set a threshold on.",
     )

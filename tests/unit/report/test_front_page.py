@@ -119,3 +119,8 @@ def test_a_value_without_an_interval_is_a_dot():
     text = front_page._drawn(line("a", Interval(2, NAN, NAN, 2)), 0, 5, 1, 4).svg
     assert "nan" not in text
     assert "<circle" in text
+
+
+def test_where_nothing_is_above_guessing_all_stand_at_the_left():
+    text = front_page._drawn(line("a", Interval(0, 0, 0, 2)), 0, 0, 0, 0).svg
+    assert 'cx="0.0"' in text

@@ -23,6 +23,7 @@ from ptq_privacy.report.sentences import (
     claims,
     filled,
     grouped,
+    of_those_accused,
 )
 from ptq_privacy.study.variants import Variant
 
@@ -238,13 +239,7 @@ def worth(thresholds: pd.DataFrame | None, measure: Quoted, attack: str) -> Sect
         columns[f"FPR reached, %, {adversary}"] = cells.column(
             rows, ("fpr", "fpr_low", "fpr_high"), 100, 2
         )
-    for row in own[own["variant"] == "full"].to_dict("records"):
-        shares = [
-            f"{100 * row[f'ppv_{prior}']:.0f} % [{100 * row[f'ppv_{prior}_low']:.0f}, "
-            f"{100 * row[f'ppv_{prior}_high']:.0f}] where {100 * float(prior):g} % are members"
-            for prior in ("0.5", "0.1", "0.01")
-        ]
-        sentences.append(f"Of those accused at full precision, members are: {', '.join(shares)}.")
+    sentences += [of_those_accused(row) for row in own[own["variant"] == "full"].to_dict("records")]
     return Section(question, tuple(sentences), cells.joined(columns))
 
 

@@ -148,8 +148,10 @@ def _number(value: float) -> Interval:
 def _drawn(line: Line, bottom: float, top: float, guess: float, full: float) -> page.Drawn:
     """A line's interval on the card's scale, with guessing and full precision dashed."""
 
+    span = top - bottom or 1.0  # nothing above guessing: all stand at the left end
+
     def place(value: float) -> str:
-        return f"{WIDTH * (value - bottom) / (top - bottom):.1f}"
+        return f"{WIDTH * (value - bottom) / span:.1f}"
 
     dashes = "".join(
         f'<line x1="{place(value)}" x2="{place(value)}" y1="-4" y2="{HEIGHT + 4}" '

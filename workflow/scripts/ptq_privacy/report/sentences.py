@@ -9,8 +9,9 @@ below the sentences.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -156,3 +157,23 @@ NOTE = (
     "A difference is claimed only where its 95 % interval, in brackets, excludes zero; it is then "
     "printed in bold."
 )
+
+
+def of_those_accused(row: Mapping[Hashable, Any]) -> str:
+    """How many of those whom a threshold accuses are members, where few or many are.
+
+    Args:
+        row: of the thresholds' table, at full precision.
+    """
+    shares = [
+        f"{100 * row[f'ppv_{prior}']:.0f} % [{100 * row[f'ppv_{prior}_low']:.0f}, "
+        f"{100 * row[f'ppv_{prior}_high']:.0f}] where {100 * float(prior):g} % are members"
+        for prior in ("0.5", "0.1", "0.01")
+        if not math.isnan(row[f"ppv_{prior}"])
+    ]
+    if not shares:
+        return (
+            "In some network at full precision nobody is accused, so what an accusation is worth "
+            "cannot be told."
+        )
+    return f"Of those accused at full precision, members are: {', '.join(shares)}."
