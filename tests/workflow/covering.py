@@ -53,7 +53,7 @@ GIVEN: dict[str, list[Any]] = {
     "datasets": ["0", "two-words"],
     f"{DATASET}.training": [{}, {"epochs": 2, "momentum": 0}],
     f"{DATASET}.test_fraction of folder": [0.02],
-    f"{DATASET}.test_fraction of npz": [0.9],
+    f"{DATASET}.test_fraction of npz": [0.7],
     f"{DATASET}.classes": [["no", "yes"]],
     f"{DATASET}.image_shape": [[1, 8, 8]],
     f"{DATASET}.image_column": ["image"],

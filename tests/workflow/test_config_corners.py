@@ -21,7 +21,7 @@ from tests.workflow import covering
 
 SEED = 0
 STUDIES = 12  # that hold all corners, so that no study need be made to count them
-RUN = STUDIES if os.environ.get("PTQ_PRIVACY_CORNERS") == "all" else 5
+RUN = STUDIES if os.environ.get("PTQ_PRIVACY_CORNERS") == "all" else 4
 
 
 def two_classes(count=80):
@@ -42,7 +42,7 @@ def write_data(path, source, flat=False):
         published_archives.fashion_mnist(path, 80, 40)
     elif source == "tiny-imagenet":
         published_archives.tiny_imagenet(path, 200, 200)
-    images, labels = two_classes()
+    images, labels = two_classes(300 if source == "npz" else 80)  # most are for the test
     if source == "folder":
         for place, (image, label) in enumerate(zip(images, labels, strict=True)):
             (path / str(label)).mkdir(parents=True, exist_ok=True)
