@@ -44,7 +44,7 @@ def forget():
 
 
 def asking_for(*methods, **changes):
-    compression = {**TINY["compression"], "methods": list(methods), "decoupled": []}
+    compression = {**copy.deepcopy(TINY["compression"]), "methods": list(methods), "decoupled": []}
     return {**copy.deepcopy(TINY), "compression": compression, **changes}
 
 

@@ -180,7 +180,7 @@ def by_name(tmp_path, **changes):
 
 def test_of_your_own_compression_the_plan_knows_its_jobs_and_bytes_but_not_its_time(tmp_path):
     method = {"name": "mine", "factory": "mine:compress"}
-    both = {**TINY["compression"], "methods": ["nearest", method], "decoupled": []}
+    both = {**copy.deepcopy(TINY["compression"]), "methods": ["nearest", method], "decoupled": []}
     found, text = by_name(tmp_path, compression=both)
     own = found["compress_models: mine"]
     assert (own.jobs, own.models) == (2, 6)
@@ -194,7 +194,7 @@ def test_of_your_own_compression_the_plan_knows_its_jobs_and_bytes_but_not_its_t
 
 def test_a_data_sets_queries_and_a_networks_settings_and_training_count(tmp_path):
     usual, _ = by_name(tmp_path)
-    asked = {"digits": {**TINY["datasets"]["digits"], "queries": ["identity"]}}
+    asked = {"digits": {**copy.deepcopy(TINY["datasets"]["digits"]), "queries": ["identity"]}}
     once, _ = by_name(tmp_path, datasets=asked)
     assert once["query_logits"].bytes == usual["query_logits"].bytes / 2
     wide = {"name": "wide", "architecture": "resnet6", "settings": {"widths": [32, 64]}}
