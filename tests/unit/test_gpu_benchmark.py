@@ -8,6 +8,8 @@ import pytest
 
 from ptq_privacy.study import fragments
 
+pytestmark = pytest.mark.slow
+
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 ABSENT = ("jsonschema", "pandas", "psutil", "pyarrow", "safetensors", "sklearn", "snakemake")
 

@@ -21,7 +21,7 @@ from tests.workflow import covering
 
 SEED = 0
 STUDIES = 12  # that hold all corners, so that no study need be made to count them
-RUN = STUDIES if os.environ.get("PTQ_PRIVACY_CORNERS") == "all" else 4
+RUN = STUDIES if os.environ.get("PTQ_PRIVACY_CORNERS") == "all" else 2
 
 
 def two_classes(count=80):

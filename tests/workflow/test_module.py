@@ -85,6 +85,7 @@ def test_what_ran_alone_is_finished_as_a_module(study):
     assert caller.planned() == {"audited": 1, "all": 1}
 
 
+@pytest.mark.slow
 def test_a_prefix_moves_all_paths(tmp_path):
     caller = Caller(tmp_path, SMALL, config="config", more='prefix: "sub"')
     output = caller.run("--dry-run")
@@ -96,6 +97,7 @@ def test_a_prefix_moves_all_paths(tmp_path):
     assert "results/tiny" not in output.replace("sub/results/tiny", "")
 
 
+@pytest.mark.slow
 def test_locks_in_the_callers_folder_are_not_its_to_remove(tmp_path):
     lock = tmp_path / ".snakemake" / "locks" / "0.input.lock"
     lock.parent.mkdir(parents=True)

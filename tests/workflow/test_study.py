@@ -195,6 +195,7 @@ def test_another_seed_is_another_study_all_the_way(study):
     assert plan["train_models"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -17,6 +17,8 @@ from ptq_privacy.data.kinds.images import augment
 from ptq_privacy.networks import small_resnets
 from ptq_privacy.training import sgd
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 images, labels = torch.rand(32, 1, 8, 8), torch.arange(32) % 10
 for model in range(12):

@@ -22,6 +22,8 @@ from ptq_privacy.report.quoted import quoted
 from ptq_privacy.study.variants import Variant
 from tests.unit.report import made_up_tables as made_up
 
+pytestmark = pytest.mark.slow
+
 ATTACK = made_up.ATTACKS[0]
 TITLE = "tiny-imagenet-of-a-long-name, densenet121-dp8"
 ADVERSARIES = ("transfer", "adaptive")

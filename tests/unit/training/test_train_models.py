@@ -97,6 +97,7 @@ def kept(output):
     return found
 
 
+@pytest.mark.slow
 def test_killed_after_every_single_epoch(files, undisturbed, tmp_path):
     output = tmp_path / "shard"
     kills = 0
@@ -117,6 +118,7 @@ def test_killed_after_every_single_epoch(files, undisturbed, tmp_path):
     assert not snapshots.folder(output).exists()
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(files, undisturbed, tmp_path):
     output = tmp_path / "shard"
     moments = random.Random(0)
