@@ -177,7 +177,7 @@ def test_the_report_holds_every_figure_and_loads_nothing(study, tmp_path):
     page = tmp_path / "snakemake-report.html"
     study.run("--report", str(page))
     text = page.read_text()
-    assert "how much of its training data does a quantized network give away" in text
+    assert "What each network gives away is in" in text
     for kind in ("roc", "tradeoff", "storage", "sweep", "adversaries", "exposure", "exposed"):
         own = f"{kind}-digits-resnet6{'-transfer' if kind == 'roc' else ''}.svg"
         assert f"results/tiny/figures/{own}" in text

@@ -278,6 +278,7 @@ def save(figure: Figure, paths: Sequence[str | Path], origin: Origin | None = No
         origin: the record of what made it.
     """
     made = dict(origin or {})
+    _settle(figure)
     for path in map(Path, paths):
         with replacing(path) as temporary:
             if path.suffix == ".svg":
@@ -289,3 +290,13 @@ def save(figure: Figure, paths: Sequence[str | Path], origin: Origin | None = No
             else:
                 figure.savefig(temporary, format="png", dpi=160, metadata=made)
     plt.close(figure)
+
+
+def _settle(figure: Figure) -> None:
+    """Fix the layout at rounded places: its solver's last digits differ from run to run, and an SVG
+    names what clips a panel by all digits."""
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+        for axes in figure.axes:
+            axes.set_position(tuple(round(x, 6) for x in axes.get_position().bounds))
