@@ -293,10 +293,8 @@ def save(figure: Figure, paths: Sequence[str | Path], origin: Origin | None = No
 
 
 def _settle(figure: Figure) -> None:
-    """Fix the layout at rounded places: its solver's last digits differ from run to run, and an SVG
-    names what clips a panel by all digits."""
-    if engine := figure.get_layout_engine():
-        engine.execute(figure)
-        figure.set_layout_engine("none")
-        for axes in figure.axes:
-            axes.set_position(tuple(round(x, 6) for x in axes.get_position().bounds))
+    """Panels at rounded places: a layout's last digits differ from run to run, and show in SVG."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(tuple(round(x, 6) for x in axes.get_position().bounds))
