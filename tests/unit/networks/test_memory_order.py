@@ -17,8 +17,6 @@ from ptq_privacy.data.kinds.images import augment
 from ptq_privacy.networks import small_resnets
 from ptq_privacy.training import sgd
 
-pytestmark = pytest.mark.slow
-
 torch.set_num_threads(1)
 images, labels = torch.rand(32, 1, 8, 8), torch.arange(32) % 10
 for model in range(12):
@@ -28,6 +26,7 @@ for model in range(12):
 """
 
 
+@pytest.mark.slow
 def test_a_network_of_few_channels_can_be_trained():
     """In channels-last order oneDNN's gradients corrupt memory there, and the process dies."""
     environment = {**ENVIRONMENT, "PYTHONPATH": str(REPOSITORY / "workflow/scripts")}
