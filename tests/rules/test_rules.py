@@ -192,6 +192,21 @@ def test_compare_calibration(study, finished):
     assert same_bytes(study, finished, f"{NETWORK}/calibration.parquet")
 
 
+def test_bound_epsilon(study, finished):
+    path = rerun(study, "bound_epsilon", f"{NETWORK}/epsilon.parquet")
+    table = pd.read_parquet(path)
+    assert len(table) == (1 + 2 * 2) * 7
+    assert set(table["pairs"]) == {120}
+    assert (table["delta"] == 1e-5).all()
+    # A network that has its 120 members by heart is told apart from one that does not.
+    full = table.query("variant == 'full' and attack == 'lira_online_fixed'").iloc[0]
+    summary = pd.read_parquet(study.results / "tables/summary.parquet")
+    own = summary.query("variant == 'full' and attack == 'lira_online_fixed'").iloc[0]
+    assert own["epsilon_lower"] == full["epsilon_lower"]
+    assert (table["epsilon_lower"] >= 0).all()
+    assert same_bytes(study, finished, f"{NETWORK}/epsilon.parquet")
+
+
 def test_measure_exposure(study, finished):
     path = rerun(
         study,

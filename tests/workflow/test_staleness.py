@@ -42,6 +42,7 @@ FIGURES_OF_SUMMARY = {"plot_tradeoff", "plot_exposure", "conclude", "all"}
 FROM_LEAKAGE = FIGURES_OF_SUMMARY | {"measure_leakage", "compare_variants", "summarize"}
 FROM_SCORES = FROM_LEAKAGE | {
     "score_attacks",
+    "bound_epsilon",
     "compare_calibration",
     "measure_exposure",
     "calibrate_thresholds",

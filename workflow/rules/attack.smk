@@ -146,6 +146,34 @@ rule compare_calibration:
         "../scripts/compare_calibration.py"
 
 
+rule bound_epsilon:
+    input:
+        scores=of_each_variant(SCORES),
+    output:
+        epsilon=EPSILON,
+    log:
+        "<logs>/{dataset}/{network}/bound_epsilon.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{network}/bound_epsilon.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        code=code("bound_epsilon"),
+        settings={
+            "cells": VARIANT_CELLS,
+            "seed": config["seed"],
+        },
+    message:
+        "Bounding the epsilon of {wildcards.network} on {wildcards.dataset} from below."
+    script:
+        "../scripts/bound_epsilon.py"
+
+
 rule measure_exposure:
     input:
         scores=scores_of_variants,

@@ -36,6 +36,7 @@ REPLICATES = "<results>/{dataset}/{network}/{variant}/replicates-{adversary}.par
 SWEEP = "<results>/{dataset}/{network}/full/shadow-sweep.parquet"
 COMPARISONS = "<results>/{dataset}/{network}/comparisons.parquet"
 CALIBRATION = "<results>/{dataset}/{network}/calibration.parquet"
+EPSILON = "<results>/{dataset}/{network}/epsilon.parquet"
 EXPOSURE = "<results>/{dataset}/{network}/exposure-{adversary}.parquet"
 EXPOSURE_SUMMARY = "<results>/{dataset}/{network}/exposure-summary-{adversary}.parquet"
 THRESHOLDS = "<results>/{dataset}/{network}/thresholds.parquet"

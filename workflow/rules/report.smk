@@ -53,6 +53,7 @@ ATTACKS_SHOWN = [
 rule summarize:
     input:
         leakage=of_each_cell(LEAKAGE),
+        epsilon=of_each_network(EPSILON),
         checkpoints=[path for cell in CELLS for path in checkpoints_of(cell)],
     output:
         parquet=SUMMARY,
@@ -79,6 +80,7 @@ rule summarize:
         titles=TITLES,
         settings={
             "cells": CELLS,
+            "networks": NETWORKS,
             "headline": config["attacks"]["headline"],
             "targets": STUDY.pool.targets,
             "shadow_models": STUDY.pool.shadow_models,

@@ -76,6 +76,8 @@ def _attacked(variant, adversary, accuracies, rate, nonmembers):
         "zero_fraction": {32.0: 0.0, 4.0: 0.12, 2.0: 0.38}.get(bits, 0.43),
         "nonmembers": nonmembers,
         "targets": 18,
+        "epsilon_lower": rate,
+        "delta": 1e-5,
     }
     values = {"tpr_at_fpr_0.001": rate, "tpr_at_fpr_0.01": 1 + 4 * rate, "auc": 50 + 8 * rate}
     for metric, value in values.items():

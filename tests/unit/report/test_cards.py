@@ -34,6 +34,8 @@ def summary(rows=ROWS, attack=ATTACK, nonmembers=750, metric=METRIC):
             "shadow_models": 16,
             "members": nonmembers,
             "nonmembers": nonmembers,
+            "epsilon_lower": 1.7369,
+            "delta": 1e-5,
         }
     )
     for place, part in enumerate(("mean", "low", "high")):

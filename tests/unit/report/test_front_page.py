@@ -51,7 +51,7 @@ def drawn(tmp_path):
 def summary():
     row = {"dataset": "digits", "network": "net", "variant": "full", "attack": "lira_online"}
     row |= {"adversary": "transfer", "nonmembers": 500, "bits_per_weight": 32.0}
-    row |= {"test_accuracy_mean": 0.9, "zero_fraction": 0.0}
+    row |= {"test_accuracy_mean": 0.9, "zero_fraction": 0.0, "epsilon_lower": 0.5, "delta": 1e-5}
     metrics = ("tpr_at_fpr_0.01", "auc", "balanced_accuracy", "log_auc_loglog", "log_auc_semilog")
     row |= {f"{metric}_{part}": 0.5 for metric in metrics for part in ("mean", "low", "high")}
     return pd.DataFrame([row])

@@ -12,6 +12,7 @@ def row(variant, attack, adversary, nonmembers, dataset="digits", value=0.02):
     found = {"dataset": dataset, "network": "net", "variant": variant, "attack": attack}
     found |= {"adversary": adversary, "nonmembers": nonmembers, "members": nonmembers}
     found |= {"bits_per_weight": 2.5, "zero_fraction": 0.1, "targets": 2, "shadow_models": 4}
+    found |= {"epsilon_lower": 1.239, "delta": 1e-5}
     found |= {"test_accuracy_mean": 0.9, "test_accuracy_std": np.nan}
     for place, metric in enumerate(METRICS):
         found |= {f"{metric}_mean": value + place / 1000, f"{metric}_low": value / 2}
@@ -38,7 +39,7 @@ def test_the_headlines_rows_and_columns_come_first():
     shown = [part for part in heads.split("<th")[1:] if "more" not in part]
     titles = [part.partition(">")[2].partition("<")[0] for part in shown]
     expected = ["variant", "adversary", "attack", "bits a weight", "accuracy, %"]
-    assert titles == [*expected, "TPR at 1 % FPR, %", "AUC"]
+    assert titles == [*expected, "TPR at 1 % FPR, %", "AUC", "epsilon at least"]
     assert "750 non-members a target do not resolve 0.1" in text.replace("\N{NO-BREAK SPACE}", " ")
 
 

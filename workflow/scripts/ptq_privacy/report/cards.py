@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ptq_privacy.report import quoted, style
+from ptq_privacy.report import guarantees, quoted, style
 from ptq_privacy.report.cells import Interval
 from ptq_privacy.report.quoted import Quoted
 from ptq_privacy.report.sentences import LOWER, verdict
@@ -79,7 +79,11 @@ def card(
     nonmembers = int(summary["nonmembers"].min())
     measure = quoted.quoted(nonmembers)
     lines = _lines(summary[summary["attack"] == attack], compared, exposed, measure, attack)
-    remarks = [_proposal(lines, measure), _strongest(summary, measure, attack)]
+    remarks = [
+        _proposal(lines, measure),
+        _strongest(summary, measure, attack),
+        guarantees.remark(summary, attack),
+    ]
     if why := quoted.note(nonmembers):
         remarks.append(f"{why}.")
     return Card(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ptq_privacy.attacks import metrics
-from ptq_privacy.report import cells, exposure_figure, quoted, style, sweep
+from ptq_privacy.report import cells, exposure_figure, guarantees, quoted, style, sweep
 from ptq_privacy.report.quoted import Quoted
 from ptq_privacy.report.sentences import (
     HIGHER,
@@ -73,6 +73,7 @@ def of_network(
         sections.append(calibrated(calibration, measure))
         looked.append(calibration[calibration["metric"] == measure.metric])
     sections += [worth(thresholds, measure, attacks[0]), strength(swept, measure)]
+    sections.append(guarantees.section(summary, attacks[0]))
     if thresholds is not None:
         looked.append(_excess(thresholds, _limit(measure), attacks[0]))
     count, found = claims(looked)

@@ -82,6 +82,17 @@ def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def with_epsilon(table: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
+    """The summary with each row's lower bound on epsilon, `epsilon_lower` at `delta`.
+
+    Args:
+        bounds: what `epsilon.audit` found, by data set, network, variant, adversary and attack.
+    """
+    keys = ["dataset", "network", "variant", "adversary", "attack"]
+    columns = [*keys, "epsilon_lower", "delta"]
+    return table.merge(bounds[columns], on=keys, how="left", validate="one_to_one")
+
+
 def write(
     table: pd.DataFrame,
     headline: str,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ptq_privacy.attacks import metrics
-from ptq_privacy.report import cells, page, quoted, style
+from ptq_privacy.report import cells, guarantees, page, quoted, style
 from ptq_privacy.report.cells import Interval
 from ptq_privacy.report.quoted import Quoted
 from ptq_privacy.study.variants import Variant
@@ -24,9 +24,11 @@ OTHERS = {
 
 SUMMARY_TEXT = (
     "One row a variant, adversary and attack; the headline's attack is shown at first. Means over "
-    "targets, in brackets the 95 % interval over targets and samples. A click on a heading sorts. "
+    "targets, in brackets the 95 % interval over targets and samples. Epsilon: of how this network "
+    "was trained and compressed, with 95 % confidence. A click on a heading sorts. "
     "Every number, unrounded, is in tables/summary.csv."
 )
+EPSILON = "epsilon at least"
 UNRESOLVED = "A dash stands where a network's non-members do not resolve the rate."
 ADVERSARY_TEXT = (
     "Transfer keeps the shadow models at full precision, adaptive compresses them like the target. "
@@ -54,6 +56,7 @@ def summary_as_html(table: pd.DataFrame, attack: str) -> list[str]:
     shown["accuracy, %"] = _values(100 * ordered["test_accuracy_mean"])
     for measure in measures(ordered):
         shown[_heading(measure)] = _resolved(ordered, measure)
+    shown[EPSILON] = _values(guarantees.rounded_down(ordered["epsilon_lower"]))
     counts = ordered["nonmembers"].unique()
     first = {_heading(quoted.quoted(int(count))) for count in counts}
     first |= {
@@ -63,6 +66,7 @@ def summary_as_html(table: pd.DataFrame, attack: str) -> list[str]:
         "bits a weight",
         "accuracy, %",
         "AUC",
+        EPSILON,
     }
     for metric, (title, scale, digits) in OTHERS.items():
         parts = [f"{metric}_{part}" for part in ("mean", "low", "high")]

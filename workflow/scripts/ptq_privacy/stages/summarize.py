@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
+from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import summary
 
 
 def summarize(
     leakage: Sequence[str | Path],
+    epsilon: Sequence[str | Path],
     checkpoints: Sequence[str | Path],
     cells: Sequence[Mapping[str, str]],
+    networks: Sequence[Mapping[str, str]],
     headline: str,
     targets: int,
     shadow_models: int,
@@ -25,6 +30,7 @@ def summarize(
 
     Args:
         leakage: a file for each cell, a network, a variant and an adversary.
+        epsilon: a file for each network.
         checkpoints: as many shards for each cell as hold the targets.
     """
     shards = len(checkpoints) // len(cells)
@@ -36,5 +42,9 @@ def summarize(
         )
         for place, (cell, path) in enumerate(zip(cells, leakage, strict=True))
     ]
-    table = summary.summarize(measured, targets, shadow_models)
+    bounds = pd.concat(
+        tables.read_frame(path).assign(**place)
+        for path, place in zip(epsilon, networks, strict=True)
+    )
+    table = summary.with_epsilon(summary.summarize(measured, targets, shadow_models), bounds)
     summary.write(table, headline, parquet, csv, markdown, origin)

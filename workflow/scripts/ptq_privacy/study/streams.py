@@ -14,6 +14,7 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "distillation": (),
     "balanced sides": ("target",),
     "shadow sweep": ("pair", "draw"),
+    "matched samples": ("target",),
     "resampled samples": (),
     "resampled targets": (),
     "resampled pairs": (),
