@@ -1,4 +1,4 @@
-"""Times LiRA on all targets at once against the plain loop, and the bootstrap.
+"""Times LiRA on all targets at once against the plain loop, and the resampling of metrics.
 
 The plain loop is how the attack is usually written: for each target, pick every sample's in- and
 out-values, take medians and deviations, evaluate scipy's densities. Both run side by side on the
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 from ptq_privacy.attacks import lira, score, sides
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.files.scores import Scores
-from ptq_privacy.measures import leakage
+from ptq_privacy.measures import intervals, leakage
 
 ATTACKS: dict[str, dict[str, object]] = {"lira": {}, "global_threshold": {}}
 SCORES = (*lira.SCORES, "global_threshold")
@@ -37,14 +37,13 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=2)
     parser.add_argument("--plain-targets", type=int, default=2, help="targets of the plain loop")
     parser.add_argument("--repeats", type=int, default=3, help="the fastest counts")
-    parser.add_argument("--bootstrap-targets", type=int, default=10)
-    parser.add_argument("--bootstrap-samples", type=int, default=20000)
-    parser.add_argument("--replicates", type=int, default=200)
+    parser.add_argument("--resampled-targets", type=int, default=10)
+    parser.add_argument("--resampled-samples", type=int, default=20000)
     options = parser.parse_args()
     if not 1 <= options.plain_targets <= options.models:
         parser.error("--plain-targets is not between 1 and --models")
     compare(options)
-    bootstrap(options)
+    resampling(options)
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -85,17 +84,16 @@ def all_at_once(phi: np.ndarray, member: np.ndarray) -> dict[str, np.ndarray]:
     return score(ATTACKS, Evidence.of(phi, phi, member, range(len(phi))))
 
 
-def bootstrap(options: argparse.Namespace) -> None:
-    targets, samples = options.bootstrap_targets, options.bootstrap_samples
+def resampling(options: argparse.Namespace) -> None:
+    targets, samples = options.resampled_targets, options.resampled_samples
     generator = np.random.default_rng(0)
     member = generator.random((targets, samples)) < 0.5
     attacks = {a: generator.normal(size=member.shape) + member for a in SCORES}
     scores = Scores(tuple(range(targets)), np.zeros(samples, np.int16), member, attacks)
-    leakage.measure(scores, seed=0, replicates=1)
-    seconds = timed(lambda: leakage.measure(scores, seed=0, replicates=options.replicates))
+    seconds = timed(lambda: leakage.measure(scores, seed=0))
     print(
-        f"bootstrap of {targets} targets x {samples} samples x {len(attacks)} attacks, "
-        f"{options.replicates} replicates: {seconds:.1f} s"
+        f"resampling of {targets} targets x {samples} samples x {len(attacks)} attacks, "
+        f"{intervals.REPLICATES} replicates: {seconds:.1f} s"
     )
 
 

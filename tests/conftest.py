@@ -46,7 +46,7 @@ TINY = {
         "brecq": {"iterations": 20},
     },
     "queries": ["identity", "shift:1,0"],
-    "attacks": {"adversaries": ["transfer", "adaptive"], "bootstrap_replicates": 20},
+    "attacks": {"adversaries": ["transfer", "adaptive"]},
 }
 
 

@@ -30,7 +30,7 @@ BASE: dict[str, Any] = {
     "training": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
     "compression": {"methods": [], "bits": [2], "calibration_samples": 32},
     "queries": ["identity"],
-    "attacks": {"adversaries": ["transfer"], "bootstrap_replicates": 20},
+    "attacks": {"adversaries": ["transfer"]},
 }
 
 BOUND = 100

@@ -125,7 +125,6 @@ CONFIG = {
         "adversaries": ["adaptive"],
         "methods": ["opposite", "lira"],
         "headline": "opposite",
-        "bootstrap_replicates": 20,
     },
 }
 

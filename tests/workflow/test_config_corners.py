@@ -81,7 +81,7 @@ def test_every_corner_is_in_some_study_and_every_key_left_out_of_one():
     studies = covering.studies(SEED)
     assert len(studies) <= STUDIES, "raise STUDIES"
     # Fewer samples than the default calibrates would be refused.
-    always = {"compression.calibration_samples", "attacks.bootstrap_replicates"}
+    always = {"compression.calibration_samples"}
     always |= {"datasets.{name}.path"}
     given = [
         str(key)

@@ -35,7 +35,7 @@ MINI = {
         "calibration_samples": 32,
     },
     "queries": ["identity"],
-    "attacks": {"adversaries": ["transfer"], "bootstrap_replicates": 20},
+    "attacks": {"adversaries": ["transfer"]},
 }
 TABLES = "results/tiny/tables/summary.csv"
 DATASET = "results/tiny/digits/dataset.safetensors"

@@ -37,7 +37,7 @@ SMALL = {
     "training": {**TINY["training"], "epochs": 2},
     "compression": {"methods": ["nearest"], "bits": [2], "calibration_samples": 32},
     "queries": ["identity"],
-    "attacks": {"adversaries": ["transfer"], "bootstrap_replicates": 20},
+    "attacks": {"adversaries": ["transfer"]},
 }
 
 

@@ -33,7 +33,7 @@ SMALL = {
         "calibration_samples": 64,
     },
     "queries": ["identity"],
-    "attacks": {"adversaries": ["adaptive"], "bootstrap_replicates": 20},
+    "attacks": {"adversaries": ["adaptive"]},
 }
 NETWORKS = {"resnet6", "mine"}
 VARIANTS = {"nearest-w2", "obc-w2", "stochastic-w2"}

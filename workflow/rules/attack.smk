@@ -38,7 +38,7 @@ rule measure_leakage:
         scores=SCORES,
     output:
         leakage=LEAKAGE,
-        replicates=REPLICATES,
+        values_of_targets=VALUES,
     log:
         "<logs>/{dataset}/{network}/{variant}/measure_leakage-{adversary}.log",
     benchmark:
@@ -53,7 +53,6 @@ rule measure_leakage:
     params:
         code=code("measure_leakage"),
         settings={
-            "replicates": config["attacks"]["bootstrap_replicates"],
             "seed": config["seed"],
         },
     message:
@@ -90,7 +89,7 @@ rule sweep_shadow_models:
 rule compare_variants:
     input:
         leakage=of_each_variant(LEAKAGE),
-        replicates=of_each_variant(REPLICATES),
+        values_of_targets=of_each_variant(VALUES),
     output:
         comparisons=COMPARISONS,
     log:
@@ -138,7 +137,6 @@ rule compare_calibration:
             "attack": config["attacks"]["headline"],
             "calibration_samples": config["compression"]["calibration_samples"],
             "seed": config["seed"],
-            "replicates": config["attacks"]["bootstrap_replicates"],
         },
     message:
         "Comparing calibration samples of {wildcards.network} on {wildcards.dataset} with other members."
@@ -198,7 +196,6 @@ rule measure_exposure:
             **HEADLINE_SETTINGS,
             "variants": [str(variant) for variant in STUDY.variants],
             "attack": config["attacks"]["headline"],
-            "replicates": config["attacks"]["bootstrap_replicates"],
         },
     message:
         "Looking which samples of {wildcards.dataset} stay exposed in {wildcards.network} ({wildcards.adversary})."
@@ -229,7 +226,6 @@ rule calibrate_thresholds:
         settings={
             **ATTACK_SETTINGS,
             "cells": VARIANT_CELLS,
-            "replicates": config["attacks"]["bootstrap_replicates"],
         },
     message:
         "Calibrating thresholds on the shadow models of {wildcards.network} on {wildcards.dataset}."

@@ -5,7 +5,7 @@ from ptq_privacy.stages.compare_variants import compare_variants
 joblog.start(snakemake.log[0])
 compare_variants(
     snakemake.input.leakage,
-    snakemake.input.replicates,
+    snakemake.input.values_of_targets,
     snakemake.output.comparisons,
     **snakemake.params.settings,
     origin=origin.record(

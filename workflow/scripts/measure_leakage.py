@@ -6,7 +6,7 @@ joblog.start(snakemake.log[0])
 measure_leakage(
     snakemake.input.scores,
     snakemake.output.leakage,
-    snakemake.output.replicates,
+    snakemake.output.values_of_targets,
     **snakemake.params.settings,
     origin=origin.record(
         snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()

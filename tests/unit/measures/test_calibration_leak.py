@@ -42,7 +42,7 @@ def test_the_interval_is_that_of_physically_resampled_data():
     member, calibrated, score = study(targets=3, samples=300, chosen=50, ties=True)
     table = calibration_leak.compare(member, calibrated, score, 7, 20).set_index("metric")
     classes = np.concatenate([member, calibrated, member & ~calibrated])
-    weights = np.concatenate([w for _, w in intervals.sample_weights(classes, 7, 20, 3)])
+    weights = np.concatenate([w for _, w in intervals.weights_in_chunks(classes, 7, 20, 3)])
     draws = intervals.target_draws(3, 7, 20)
     for name in calibration_leak.SHOWN:
         differences = []

@@ -6,8 +6,9 @@ import pytest
 from ptq_privacy.files.scores import Scores
 from ptq_privacy.measures import comparisons, intervals, leakage
 from ptq_privacy.measures.comparisons import Measured
+from ptq_privacy.measures.intervals import Resampled
 
-SEED, REPLICATES = 4, 60
+SEED = 4
 
 
 def measured(shift, samples=240, targets=6, noise=0):
@@ -18,8 +19,8 @@ def measured(shift, samples=240, targets=6, noise=0):
     other = np.random.default_rng(int(10 * noise) + 1).normal(size=member.shape)
     values = (own + noise * other) / np.hypot(1, noise) + shift * member
     scores = Scores(tuple(range(targets)), np.zeros(samples, np.int16), member, {"a": values})
-    drawn = leakage.bootstrap(scores, SEED, REPLICATES)
-    return Measured(leakage.tabulate(scores, drawn), leakage.as_table(drawn))
+    values = leakage.values(scores, SEED)
+    return Measured(leakage.tabulate(scores, values), values)
 
 
 @pytest.fixture(scope="module")
@@ -39,40 +40,44 @@ def table(cells):
     return table.set_index(["kind", "variant", "adversary", "metric"])
 
 
-def mean(cells, cell):
-    return cells[cell].leakage.set_index("attack").loc["a", "auc_mean"]
+def each(cells, cell):
+    """The targets' AUCs and the resampled ones, in one array."""
+    own = cells[cell].values["a"]["auc"]
+    return np.vstack([own.each, own.drawn])
 
 
-def drawn(cells, cell):
-    return cells[cell].replicates["auc"].to_numpy()
+def expected(differences):
+    """`intervals.estimate` of a difference [1 + replicates, targets]."""
+    return intervals.estimate(Resampled(differences[0], differences[1:]))
 
 
-def test_a_difference_is_taken_replicate_by_replicate(cells, table):
+def test_a_difference_is_taken_target_by_target(cells, table):
+    full = each(cells, ("full", "transfer"))
     for cell in (("obc-w4", "transfer"), ("obc-w4", "adaptive")):
         row = table.loc[("against_full", *cell, "auc")]
-        full = ("full", "transfer")
-        assert row["estimate"] == mean(cells, cell) - mean(cells, full)
-        expected = drawn(cells, cell) - drawn(cells, full)
-        np.testing.assert_array_equal(row[["low", "high"]], np.percentile(expected, [2.5, 97.5]))
+        own = each(cells, cell)
+        found = expected(own - full)
+        assert tuple(row[["estimate", "low", "high", "p_value"]]) == found
+        assert row["estimate"] == pytest.approx(own[0].mean() - full[0].mean(), abs=1e-15)
         assert row["estimate"] < row["high"] < 0
-        assert row["p_value"] == 2 / (REPLICATES + 1)
-    adaptive, transfer = ("obc-w4", "adaptive"), ("obc-w4", "transfer")
+    adaptive, transfer = (each(cells, ("obc-w4", name)) for name in ("adaptive", "transfer"))
     row = table.loc[("adaptive_minus_transfer", "obc-w4", "both", "auc")]
-    assert row["estimate"] == mean(cells, adaptive) - mean(cells, transfer)
+    assert row["estimate"] == pytest.approx((adaptive - transfer)[0].mean(), abs=1e-15)
     # Samples and noise are shared: apart, the two vary more than their difference does.
-    spread = np.sqrt(drawn(cells, adaptive).var() + drawn(cells, transfer).var())
-    assert row["high"] - row["low"] < 0.5 * 3.92 * spread
+    apart = sum((own.high - own.low) ** 2 for own in map(expected, (adaptive, transfer))) ** 0.5
+    assert row["high"] - row["low"] < 0.5 * apart
 
 
 def test_what_is_taken_back_is_the_share_of_the_gain(cells, table):
     row = table.loc[("taken_back", "obc-w4", "both", "auc")]
     full, transfer, adaptive = (
-        (mean(cells, cell), drawn(cells, cell))
+        each(cells, cell)
         for cell in (("full", "transfer"), ("obc-w4", "transfer"), ("obc-w4", "adaptive"))
     )
-    share, shares = ((adaptive[k] - transfer[k]) / (full[k] - transfer[k]) for k in (0, 1))
-    assert row["estimate"] == share
-    np.testing.assert_array_equal(row[["low", "high"]], np.percentile(shares, [2.5, 97.5]))
+    risen, gain = (adaptive - transfer)[0].mean(), (full - transfer)[0].mean()
+    assert row["estimate"] == pytest.approx(risen / gain, abs=1e-12)
+    apart = expected((adaptive - transfer - risen / gain * (full - transfer)) / gain)
+    assert row["high"] - row["estimate"] == pytest.approx(apart.high, abs=1e-12)
     assert row["note"] == ""
 
 
@@ -91,13 +96,10 @@ def test_it_says_what_the_nonmembers_cannot_resolve(table):
     assert supported["auc"]
 
 
-def test_files_that_were_not_resampled_alike_are_refused(cells):
+def test_files_of_other_targets_are_refused(cells):
     other = measured(1.0, targets=4)
     with pytest.raises(ValueError, match="not of the same targets"):
         comparisons.compare({**cells, ("obc-w4", "adaptive"): other})
-    fewer = Measured(other.leakage, other.replicates[:-1])
-    with pytest.raises(ValueError, match="do not hold the same replicates"):
-        comparisons.compare({**cells, ("obc-w4", "adaptive"): fewer})
     with pytest.raises(ValueError, match="full precision"):
         comparisons.compare({("obc-w4", "transfer"): other})
 
@@ -105,32 +107,3 @@ def test_files_that_were_not_resampled_alike_are_refused(cells):
 def test_one_adversary_has_no_other_to_be_compared_with(cells):
     alone = {cell: own for cell, own in cells.items() if cell[1] == "transfer"}
     assert set(comparisons.compare(alone)["kind"]) == {"against_full"}
-
-
-@pytest.mark.parametrize(
-    ("differences", "expected"),
-    [
-        (np.ones(99), 2 / 100),
-        (-np.ones(99), 2 / 100),
-        (np.zeros(99), 1),
-        (np.r_[np.full(9, -1.0), np.ones(90)], 20 / 100),
-        (np.array([np.nan, 1.0]), np.nan),
-    ],
-)
-def test_the_p_value_counts_the_rarer_side(differences, expected):
-    assert intervals.p_value(differences) == pytest.approx(expected, nan_ok=True)
-
-
-def test_p_values_under_no_difference_are_not_too_small():
-    """Two variants equally leaky but for noise: p below 0.1 in about a tenth of studies."""
-    small, studies = 0, 60
-    for seed in range(studies):
-        generator = np.random.default_rng(seed)
-        member = generator.random((8, 100)) < 0.5
-        each = []
-        for _ in range(2):
-            values = {"a": generator.normal(size=member.shape) + member}
-            scores = Scores(tuple(range(8)), np.zeros(100, np.int16), member, values)
-            each.append(leakage.bootstrap(scores, seed, 40)["a"]["auc"])
-        small += intervals.p_value(each[0] - each[1]) < 0.1
-    assert small <= 0.2 * studies

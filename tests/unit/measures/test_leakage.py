@@ -1,15 +1,14 @@
-"""Score files, and the bootstrap against physically resampled data and a planted truth."""
+"""Score files, and metrics against those of physically resampled data."""
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from scipy import stats
 
 from ptq_privacy.attacks import metrics
 from ptq_privacy.files import scores as score_files
 from ptq_privacy.files.scores import Scores
-from ptq_privacy.measures import leakage
+from ptq_privacy.measures import intervals, leakage
 from ptq_privacy.study.seeds import generator
 
 
@@ -101,7 +100,7 @@ def test_a_row_holds_the_metrics_of_each_target_and_of_all_pooled(tmp_path):
     scores = planted()
     path = tmp_path / "scores.parquet"
     write(path, scores)
-    table = leakage.measure(path, seed=0, replicates=20)
+    table = leakage.measure(path, seed=0)
     assert list(table["attack"]) == ["strong", "weak"]
     assert list(table["targets"]) == [4, 4]
     assert list(table["members"]) == [scores.member.sum(axis=1).min()] * 2
@@ -123,106 +122,58 @@ def test_a_row_holds_the_metrics_of_each_target_and_of_all_pooled(tmp_path):
 def test_a_rate_of_one_in_a_thousand_needs_a_thousand_nonmembers(nonmembers, supported):
     member = np.arange(nonmembers + 50)[None] < 50
     scores = Scores((0,), np.zeros(member.shape[1], np.int16), member, {"a": member * 1.0})
-    table = leakage.measure(scores, seed=0, replicates=1)
+    table = leakage.measure(scores, seed=0)
     assert bool(table["fpr_0.001_supported"][0]) is supported
     assert np.isnan(table["auc_std"][0])
     assert table["auc_mean"][0] == 1
 
 
-def test_the_bootstrap_equals_metrics_of_physically_resampled_data():
-    """Samples and targets drawn from the same streams, repeated in memory, measured plainly.
-
-    With 20 non-members or so no target resolves an FPR of 1%: for these two metrics every
-    non-member stays once.
-    """
-    scores, seed, replicates = planted(targets=3, samples=40), 5, 12
+def test_values_equal_metrics_of_physically_resampled_data():
+    """Samples drawn from the same stream, repeated in memory, measured plainly."""
+    scores, seed = planted(targets=3, samples=40), 5
     scores.attacks["strong"] = scores.attacks["strong"].round(1)  # ties
-    found = leakage.bootstrap(scores, seed, replicates)
+    found = leakage.values(scores, seed)
     of_samples = generator("resampled samples", seed)
-    targets = generator("resampled targets", seed).integers(3, size=(replicates, 3))
-    for replicate in range(replicates):
+    for replicate in range(12):
         drawn = of_samples.integers(40, size=40)
         for attack, values in scores.attacks.items():
             for name, metric in metrics.METRICS.items():
-                each = []
-                for t in targets[replicate]:
-                    chosen = drawn
-                    if name.startswith("tpr_at_fpr"):
-                        outside = np.flatnonzero(~scores.member[t])
-                        chosen = np.append(drawn[scores.member[t, drawn]], outside)
-                    each.append(metric(*metrics.roc(scores.member[t, chosen], values[t, chosen])))
-                assert found[attack][name][replicate] == pytest.approx(np.mean(each), abs=1e-12)
+                each = [
+                    metric(*metrics.roc(m[drawn], v[drawn]))
+                    for m, v in zip(scores.member, values, strict=True)
+                ]
+                assert found[attack][name].drawn[replicate] == pytest.approx(each, abs=1e-12)
+
+
+def test_values_are_read_as_written():
+    measured = leakage.values(planted(targets=3), 1)
+    table = leakage.as_table(measured)
+    assert len(table) == 2 * 3 * (intervals.REPLICATES + 1)
+    for attack, by_name in leakage.from_table(table).items():
+        for name, own in by_name.items():
+            np.testing.assert_array_equal(own.each, measured[attack][name].each)
+            np.testing.assert_array_equal(own.drawn, measured[attack][name].drawn)
 
 
 def test_the_seed_decides_and_chunks_do_not(monkeypatch):
     scores = planted()
-    table = leakage.measure(scores, seed=1, replicates=30)
-    assert table.equals(leakage.measure(scores, seed=1, replicates=30))
-    assert not table.equals(leakage.measure(scores, seed=2, replicates=30))
+    table = leakage.measure(scores, seed=1)
+    assert table.equals(leakage.measure(scores, seed=1))
+    assert not table.equals(leakage.measure(scores, seed=2))
     monkeypatch.setattr(leakage, "VERTICES_PER_CHUNK", 7 * 60)
-    assert table.equals(leakage.measure(scores, seed=1, replicates=30))
+    assert table.equals(leakage.measure(scores, seed=1))
 
 
 def test_a_resample_without_a_class_is_drawn_again():
     member = np.array([[True, False, False], [False, False, True]])
     values = np.array([[3.0, 1.0, 2.0], [1.0, 2.0, 3.0]])
     scores = Scores((0, 1), np.zeros(3, np.int16), member, {"a": values})
-    table = leakage.measure(scores, seed=0, replicates=50)
+    table = leakage.measure(scores, seed=0)
     assert (table[["auc_low", "auc_high"]] == 1).all(axis=None)
-
-
-def test_intervals_cover_the_planted_truth():
-    """AUC is known by construction, and 19 of 20 intervals should hold it.
-
-    Targets share what makes a sample easy, as they do in the study, so intervals that resampled
-    targets alone would hold it in about three studies of four.
-    """
-    truth, covered, studies = stats.norm.cdf(1 / np.sqrt(2)), 0, 60
-    for seed in range(studies):
-        generator = np.random.default_rng(seed)
-        member = generator.random((8, 300)) < 0.5
-        ease = generator.normal(size=300) * np.sqrt(0.8)
-        values = ease + np.sqrt(0.2) * generator.normal(size=(8, 300)) + member
-        scores = Scores(tuple(range(8)), np.zeros(300, np.int16), member, {"a": values})
-        auc = leakage.bootstrap(scores, seed, 100)["a"]["auc"]
-        low, high = np.percentile(auc, (2.5, 97.5))
-        covered += low <= truth <= high
-    assert 0.85 * studies <= covered
-
-
-def test_intervals_of_an_fpr_that_nonmembers_cannot_resolve():
-    """100 non-members, so the TPR is that above the highest; its mean is known from many studies.
-
-    Intervals that resampled non-members as well would lean upward: their upper ends would lie
-    about twice as far above the estimates.
-    """
-
-    def planted(seed):
-        generator = np.random.default_rng(seed)
-        member = np.arange(200) < 100
-        member = np.stack([generator.permutation(member) for _ in range(10)])
-        return member, generator.normal(size=member.shape) + member
-
-    name = "tpr_at_fpr_0.001"
-    estimates = [
-        np.mean([metrics.tpr_at_fpr(m, v, 0.001) for m, v in zip(*planted(seed), strict=True)])
-        for seed in range(300)
-    ]
-    truth, covered, above, studies = np.mean(estimates), 0, 0.0, 50
-    for seed in range(studies):
-        member, values = planted(seed)
-        scores = Scores(tuple(range(10)), np.zeros(200, np.int16), member, {"a": values})
-        low, high = np.percentile(leakage.bootstrap(scores, seed, 60)["a"][name], (2.5, 97.5))
-        covered += low <= truth <= high
-        above += (high - estimates[seed]) / studies
-    assert 0.84 * studies <= covered
-    assert above < 3.5 * np.std(estimates)
 
 
 def test_a_target_of_one_class_is_refused():
     scores = planted()
     scores.member[2] = True
     with pytest.raises(ValueError, match="at least one member and one non-member"):
-        leakage.measure(scores, seed=0, replicates=2)
-    with pytest.raises(ValueError, match="replicates"):
-        leakage.measure(planted(), seed=0, replicates=0)
+        leakage.measure(scores, seed=0)

@@ -64,7 +64,7 @@ def test_rates_and_predictive_values_are_those_counted():
     score = generator.normal(size=member.shape) + member
     scores = Scores((0, 1, 2, 3), np.zeros(300, np.int16), member, {"a": score})
     limits = np.array([[2.0, 1.0], [2.1, 1.1], [2.2, 0.9], [2.0, 1.2]])
-    table = thresholds.evaluate(scores, {"a": limits}, 0, 40).set_index("fpr_limit")
+    table = thresholds.evaluate(scores, {"a": limits}, 0).set_index("fpr_limit")
     for k, limit in enumerate((0.001, 0.01)):
         called = score > limits[:, [k]]
         fpr, tpr = (
@@ -86,7 +86,7 @@ def test_rates_and_predictive_values_are_those_counted():
 def test_where_nobody_is_called_a_call_has_no_worth():
     member = np.array([[True, False, True, False]])
     scores = Scores((0,), np.zeros(4, np.int16), member, {"a": np.zeros((1, 4))})
-    table = thresholds.evaluate(scores, {"a": np.ones((1, 2))}, 0, 20)
+    table = thresholds.evaluate(scores, {"a": np.ones((1, 2))}, 0)
     assert (table[["fpr", "tpr", "fpr_high", "tpr_high"]] == 0).all(axis=None)
     assert table[["ppv_0.5", "ppv_0.5_low", "ppv_0.01_high"]].isna().all(axis=None)
 
@@ -97,7 +97,7 @@ def test_thresholds_give_about_their_fpr_on_the_target():
     columns = scored(phi, member, range(16))
     scores = Scores(tuple(range(16)), np.zeros(4000, np.int16), member, columns)
     found = thresholds.calibrate(phi, member, range(16), ATTACKS)
-    table = thresholds.evaluate(scores, found, 0, 20).set_index(["attack", "fpr_limit"])
+    table = thresholds.evaluate(scores, found, 0).set_index(["attack", "fpr_limit"])
     for attack in columns:
         row = table.loc[(attack, 0.01)]
         assert 0.006 < row["fpr"] < 0.012, attack

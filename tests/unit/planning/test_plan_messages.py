@@ -107,7 +107,6 @@ def test_the_largest_counts_that_are_allowed_are_planned(tmp_path):
     config["pool"] = {"shadow_models": 9998, "targets": 10000, "models_per_job": 1}
     config["seed"] = 2**63 - 1
     config["training"] |= {"epochs": 1000000, "batch_size": 120}
-    config["attacks"]["bootstrap_replicates"] = 10000
     for name in ("adaround", "brecq", "refit"):
         config["compression"][name] = {"iterations": 10**7}
     stages = planned(config, tmp_path, tflops=1)

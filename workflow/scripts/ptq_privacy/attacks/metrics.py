@@ -2,7 +2,7 @@
 
 Every metric is a function of the whole ROC: one vertex a distinct score, none dropped. An ROC can
 be weighted, a sample counting as if it were there several times (or not at all), for many weight
-vectors at once: the plain metrics and the bootstrap of `leakage` go through the same code.
+vectors at once: the plain metrics and the resampled ones of `leakage` go through the same code.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from ptq_privacy.measures.intervals import (
     interval,
     mean_over,
     p_value,
-    sample_weights,
     target_draws,
+    weights_in_chunks,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _both(
     # A draw without a calibration sample, or without another member, is drawn again as well.
     classes = np.concatenate([member, calibrated, member & ~calibrated])
     chunk = max(1, VERTICES_PER_CHUNK // samples)
-    drawn = sample_weights(classes, seed, replicates, chunk)
+    drawn = weights_in_chunks(classes, seed, replicates, chunk)
     for rows, weight in [(slice(-1, 0), np.ones((1, samples))), *drawn]:
         rows = slice(rows.start + 1, rows.stop + 1)
         for target, known in enumerate(ranked):

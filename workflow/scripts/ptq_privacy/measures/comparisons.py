@@ -1,8 +1,8 @@
-"""Variants and adversaries side by side, on the same targets and the same resampled ones.
+"""Variants and adversaries side by side, on the same targets and the same resampled samples.
 
 What a difference varies with is mostly not what each side varies with: a target that is easy to
-attack is so at every variant. So differences are taken replicate by replicate of the bootstrap
-that `leakage` keeps, in which both sides draw the same targets and samples.
+attack is so at every variant. So differences are taken target by target, as measured and on each
+of the resampled samples that `leakage` keeps, before `intervals` says how sure their mean is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from ptq_privacy.attacks import metrics
 from ptq_privacy.attacks.metrics import METRICS
-from ptq_privacy.measures.intervals import interval, p_value
+from ptq_privacy.measures.intervals import UNKNOWN, Estimate, Resampled, estimate
+from ptq_privacy.measures.leakage import Values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,19 +26,10 @@ NO_GAIN = "the gain against the transfer adversary may be zero, so no share of i
 
 @dataclass(frozen=True)
 class Measured:
-    """One variant under one adversary: `leakage.tabulate`'s table, and `leakage.as_table`'s."""
+    """One variant under one adversary: `leakage.tabulate`'s table, and `leakage.values`'."""
 
     leakage: pd.DataFrame
-    replicates: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class _Value:
-    estimate: float
-    replicates: np.ndarray
-
-    def minus(self, other: _Value) -> _Value:
-        return _Value(self.estimate - other.estimate, self.replicates - other.replicates)
+    values: Values
 
 
 def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
@@ -64,7 +56,7 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
         where the interval of full - transfer holds 0 or less.
 
     Raises:
-        ValueError: no full precision, or files that were not resampled alike.
+        ValueError: no full precision, or files that are not of the same targets.
     """
 
     full = next((own for (variant, _), own in measured.items() if variant == "full"), None)
@@ -97,59 +89,41 @@ def table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "p_value", "targets", "supported", "note"])
 
 
-def _value(own: Measured, full: Measured, attack: str, metric: str) -> _Value:
-    row = own.leakage.loc[own.leakage["attack"] == attack]
-    chosen = own.replicates.loc[own.replicates["attack"] == attack]
-    reference = full.replicates.loc[full.replicates["attack"] == attack, "replicate"]
-    alike = full.leakage.loc[full.leakage["attack"] == attack, ["targets", "members", "nonmembers"]]
-    if len(row) != 1 or not np.array_equal(chosen["replicate"], reference):
-        raise ValueError(f"{attack}: the files compared do not hold the same replicates")
-    if not np.array_equal(row[list(alike)].to_numpy(), alike.to_numpy()):
+def _value(own: Measured, full: Measured, attack: str, metric: str) -> Resampled:
+    shared = ["attack", "targets", "members", "nonmembers"]
+    alike = full.leakage.loc[full.leakage["attack"] == attack, shared]
+    row = own.leakage.loc[own.leakage["attack"] == attack, shared]
+    if not np.array_equal(row.to_numpy(), alike.to_numpy()):
         raise ValueError(f"{attack}: the files compared are not of the same targets and members")
-    return _Value(float(row[f"{metric}_mean"].iloc[0]), chosen[metric].to_numpy())
+    return own.values[attack][metric]
 
 
-def _rows(values: Mapping[tuple[str, str], _Value], full: _Value) -> list[dict[str, object]]:
+def _rows(values: Mapping[tuple[str, str], Resampled], full: Resampled) -> list[dict[str, object]]:
     rows = []
     for variant in dict.fromkeys(variant for variant, _ in values):
         own = {adversary: v for (name, adversary), v in values.items() if name == variant}
         for adversary, value in own.items():
-            rows.append(_row("against_full", variant, adversary, value.minus(full)))
+            found = estimate(value.minus(full))
+            rows.append(_row("against_full", variant, adversary, found))
         if {"transfer", "adaptive"} <= set(own):
-            rows.append(_both("adaptive_minus_transfer", variant, own, full))
-            rows.append(_both("taken_back", variant, own, full))
+            risen, gain = own["adaptive"].minus(own["transfer"]), full.minus(own["transfer"])
+            rows.append(_row("adaptive_minus_transfer", variant, "both", estimate(risen)))
+            told = estimate(gain).low > 0
+            share = estimate(risen.over(gain)) if told else UNKNOWN
+            rows.append(_row("taken_back", variant, "both", share, "" if told else NO_GAIN))
     return rows
 
 
-def _both(kind: str, variant: str, own: Mapping[str, _Value], full: _Value) -> dict[str, object]:
-    risen = own["adaptive"].minus(own["transfer"])
-    if kind == "adaptive_minus_transfer":
-        return _row(kind, variant, "both", risen)
-    gain = full.minus(own["transfer"])
-    if interval(gain.replicates)[0] <= 0 or gain.estimate <= 0:
-        nothing = _Value(np.nan, np.full(len(gain.replicates), np.nan))
-        return _row(kind, variant, "both", nothing, NO_GAIN)
-    # A replicate without a gain has no share; the few there can be go to the far ends.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(
-            gain.replicates > 0,
-            risen.replicates / gain.replicates,
-            np.where(risen.replicates > 0, np.inf, -np.inf),
-        )
-    return _row(kind, variant, "both", _Value(risen.estimate / gain.estimate, share))
-
-
 def _row(
-    kind: str, variant: str, adversary: str, value: _Value, note: str = ""
+    kind: str, variant: str, adversary: str, found: Estimate, note: str = ""
 ) -> dict[str, object]:
-    low, high = interval(value.replicates)
     return {
         "kind": kind,
         "variant": variant,
         "adversary": adversary,
-        "estimate": value.estimate,
-        "low": low,
-        "high": high,
-        "p_value": p_value(value.replicates),
+        "estimate": found.value,
+        "low": found.low,
+        "high": found.high,
+        "p_value": found.p_value,
         "note": note,
     }

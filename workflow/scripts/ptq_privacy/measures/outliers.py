@@ -22,7 +22,7 @@ import numpy as np
 from scipy import stats
 
 from ptq_privacy.measures.exposure import Calls, called
-from ptq_privacy.measures.intervals import interval, p_value, sample_weights
+from ptq_privacy.measures.intervals import interval, p_value, weights_in_chunks
 from ptq_privacy.study.seeds import generator
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def summarize(
     pairs, samples = orders.shape
     weight = np.concatenate(
         [np.ones((1, samples), np.float32)]
-        + [w.astype(np.float32) for _, w in sample_weights(member, seed, replicates, 16)]
+        + [w.astype(np.float32) for _, w in weights_in_chunks(member, seed, replicates, 16)]
     )
     drawn = generator("resampled pairs", seed).integers(pairs, size=(replicates + 1, pairs))
     drawn[0] = np.arange(pairs)  # replicate 0 is the data as they are

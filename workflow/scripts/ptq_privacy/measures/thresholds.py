@@ -17,13 +17,12 @@ import numpy as np
 from ptq_privacy.attacks.metrics import FPRS
 from ptq_privacy.files.scores import Scores
 from ptq_privacy.measures import stand_ins
-from ptq_privacy.measures.intervals import interval, mean_over, sample_weights, target_draws
+from ptq_privacy.measures.intervals import UNKNOWN, Estimate, Resampled, estimate, sample_weights
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PRIORS = (0.5, 0.1, 0.01)
-REPLICATES_PER_CHUNK = 16
 
 
 def calibrate(
@@ -53,71 +52,54 @@ def highest_but(values: np.ndarray, share: float) -> float:
     return float(np.partition(values, place)[place])
 
 
-def evaluate(
-    scores: Scores, thresholds: Mapping[str, np.ndarray], seed: int, replicates: int
-) -> pd.DataFrame:
+def evaluate(scores: Scores, thresholds: Mapping[str, np.ndarray], seed: int) -> pd.DataFrame:
     """What thresholds [targets, FPRS] of each attack give on the targets.
 
     Returns:
         One row an attack and FPR: columns `attack`, `fpr_limit` (at which it was calibrated),
         `targets`, `threshold_mean` and `threshold_std` (over targets), `fpr` and `tpr` (means over
         targets of the real rates) and for each prior share of members `ppv_{prior}`: of those who
-        are called members, the share who are, prior * TPR / (prior * TPR + (1 - prior) * FPR).
-        Each rate and PPV has its 95% interval `_low`, `_high` over targets and samples, thresholds
-        as they are; NaN where nobody is called, in a replicate or at all.
+        are called members, the share who are, prior * TPR / (prior * TPR + (1 - prior) * FPR); NaN
+        where nobody is called. Each rate and PPV has its 95% interval `_low`, `_high` by
+        `intervals`, as far as it is within 0..1, thresholds as they are; `fpr_p_value` is of the
+        real FPR's being the limit.
     """
     import pandas as pd
 
-    member = scores.member
-    cells = [(attack, k) for attack in thresholds for k in range(len(FPRS))]
-    called = np.stack(
-        [scores.attacks[attack] > thresholds[attack][:, [k]] for attack, k in cells]
-    )  # [cells, targets, samples]
-    sides = {"fpr": ~member, "tpr": member}
-    points = {
-        side: (called & chosen).sum(axis=2) / chosen.sum(axis=1) for side, chosen in sides.items()
-    }
-    each = {side: np.empty((len(cells), replicates, len(member))) for side in sides}
-    for rows, weight in sample_weights(member, seed, replicates, REPLICATES_PER_CHUNK):
-        for side, chosen in sides.items():
-            for target, inside in enumerate(chosen):
-                total = weight @ inside
-                seen = called[:, target] & inside
-                some = seen.any(axis=0)  # few are called, so few columns count
-                share = weight[:, some] @ seen[:, some].T.astype(np.float64)
-                each[side][:, rows, target] = (share / total[:, None]).T
-    drawn = target_draws(len(member), seed, replicates)
-    table = []
-    for cell, (attack, k) in enumerate(cells):
-        rates = {side: float(points[side][cell].mean()) for side in sides}
-        resampled = {side: mean_over(drawn, each[side][cell]) for side in sides}
-        threshold = thresholds[attack][:, k]
-        row: dict[str, object] = {
-            "attack": attack,
-            "fpr_limit": FPRS[k],
-            "targets": len(member),
-            "threshold_mean": float(threshold.mean()),
-            "threshold_std": float(threshold.std(ddof=1)) if len(threshold) > 1 else np.nan,
-        }
-        for side in sides:
-            row |= _with_interval(side, rates[side], resampled[side])
-        for prior in PRIORS:
-            row |= _with_interval(f"ppv_{prior:g}", _ppv(rates, prior), _ppv(resampled, prior))
-        table.append(row)
-    return pd.DataFrame(table)
+    weight = sample_weights(scores.member, seed).astype(np.float64)
+    rows = []
+    for attack, limits in thresholds.items():
+        for limit, threshold in zip(FPRS, limits.T, strict=True):
+            called = scores.attacks[attack] > threshold[:, None]
+            fpr, tpr = (_rates(called, side, weight) for side in (~scores.member, scores.member))
+            row: dict[str, object] = {
+                "attack": attack,
+                "fpr_limit": limit,
+                "targets": len(scores.member),
+                "threshold_mean": float(threshold.mean()),
+                "threshold_std": float(threshold.std(ddof=1)) if len(threshold) > 1 else np.nan,
+            }
+            row |= _with_interval("fpr", estimate(fpr))
+            row["fpr_p_value"] = estimate(fpr.scaled(1, -limit)).p_value
+            row |= _with_interval("tpr", estimate(tpr))
+            for prior in PRIORS:
+                right, wrong = tpr.scaled(prior), fpr.scaled(1 - prior)
+                some = right.mean + wrong.mean > 0
+                share = estimate(right.over(right.plus(wrong))) if some else UNKNOWN
+                row |= _with_interval(f"ppv_{prior:g}", share)
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
-def _ppv(rates: Mapping, prior: float) -> np.ndarray:
-    right, wrong = (
-        prior * np.asarray(rates["tpr"]),
-        (1 - prior) * np.asarray(rates["fpr"]),
-    )
-    with np.errstate(invalid="ignore"):
-        return right / (right + wrong)
+def _rates(called: np.ndarray, side: np.ndarray, weight: np.ndarray) -> Resampled:
+    """The share of one side, bool [targets, samples], that each target calls members."""
+    drawn = np.empty((len(weight), len(called)))
+    for target, (own, inside) in enumerate(zip(called, side, strict=True)):
+        seen = own & inside  # few are called, so few columns count
+        drawn[:, target] = weight[:, seen].sum(axis=1) / (weight @ inside)
+    return Resampled((called & side).sum(axis=1) / side.sum(axis=1), drawn)
 
 
-def _with_interval(
-    name: str, estimate: float | np.ndarray, replicates: np.ndarray
-) -> dict[str, float]:
-    low, high = interval(replicates)
-    return {name: float(estimate), f"{name}_low": low, f"{name}_high": high}
+def _with_interval(name: str, found: Estimate) -> dict[str, float]:
+    low, high = np.clip([found.low, found.high], 0, 1).tolist()
+    return {name: found.value, f"{name}_low": low, f"{name}_high": high}

@@ -14,6 +14,7 @@ from typing import Any
 
 from ptq_privacy.compression import work
 from ptq_privacy.compression.work import Cost, NetworkCost, Work
+from ptq_privacy.measures.intervals import REPLICATES
 from ptq_privacy.planning import jobs
 from ptq_privacy.planning.network_cost import checkpoint_bytes
 from ptq_privacy.planning.rates import Rates
@@ -27,9 +28,10 @@ START = {"torch": 3.5, "numpy": 0.8}  # seconds of a job before its work, mostly
 BASE = {"torch": 660e6, "numpy": 140e6}  # bytes that a process holds after its imports
 FIT = 3e-7  # core seconds a (shadow model, sample, query) of all attacks
 PHI = 4e-8  # and a full logit, to come to phi
-RESAMPLE = 6e-8  # core seconds a (replicate, target, sample, attack) of the bootstrap
+RESAMPLE = 6e-8  # core seconds a (replicate, target, sample, attack) of the resampling
 KEPT = 0.84  # share of a score file that compression leaves
 LEAKAGE = 24_500  # bytes of a leakage file
+VALUE = 42  # bytes that the file beside it holds of a (replicate, target, attack)
 STEP = 10  # modules' worth of cropping, normalising, loss and optimiser in a training step
 QUERY_IMAGES = 8192
 
@@ -234,12 +236,11 @@ def _score(case: Case) -> Stage:
 
 def _measure(case: Case) -> Stage:
     scores = len(case.study.scores) * case.study.pool.targets * case.shape.samples
-    replicates = case.config["attacks"]["bootstrap_replicates"]
     return Stage(
         name="",
         jobs=0,
-        core_seconds=START["numpy"] + RESAMPLE * replicates * scores,
-        bytes=LEAKAGE,
+        core_seconds=START["numpy"] + RESAMPLE * REPLICATES * scores,
+        bytes=LEAKAGE + VALUE * REPLICATES * len(case.study.scores) * case.study.pool.targets,
         memory=BASE["numpy"] + 6 * 8 * scores,
     )
 

@@ -26,7 +26,6 @@ def calibrate_thresholds(
     models: int,
     attacks: Mapping[str, Mapping[str, Any]],
     seed: int,
-    replicates: int,
     origin: Origin | None = None,
 ) -> None:
     """Write `thresholds.evaluate` of the thresholds that a pool of `models` gives, cell by cell.
@@ -51,7 +50,7 @@ def calibrate_thresholds(
         known = score_files.read(path)
         if not np.array_equal(known.member, member):
             raise ValueError(f"{path} and {logits[kept_at][0]} disagree about members; remove both")
-        table = thresholds.evaluate(known, limits, seed, replicates)
+        table = thresholds.evaluate(known, limits, seed)
         for place, (name, value) in enumerate(cell.items()):
             table.insert(place, name, value)
         found.append(table)

@@ -13,6 +13,7 @@ from ptq_privacy.files import scores as score_files
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.measures import calibration_leak
+from ptq_privacy.measures.intervals import REPLICATES
 
 
 def compare_calibration(
@@ -22,7 +23,6 @@ def compare_calibration(
     attack: str,
     calibration_samples: int,
     seed: int,
-    replicates: int,
     origin: Origin | None = None,
 ) -> None:
     """Write `calibration_leak.compare` of the score file of each cell, a quantized variant.
@@ -37,7 +37,7 @@ def compare_calibration(
             chosen = calibration_set(known.member[row], calibration_samples, seed, target)
             calibrated[row, chosen] = True
         table = calibration_leak.compare(
-            known.member, calibrated, known.attacks[attack], seed, replicates
+            known.member, calibrated, known.attacks[attack], seed, REPLICATES
         )
         for place, (name, value) in enumerate({"attack": attack, **cell}.items()):
             table.insert(place, name, value)

@@ -15,6 +15,7 @@ from ptq_privacy.files import scores as score_files
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.measures import exposure, outliers, stand_ins
+from ptq_privacy.measures.intervals import REPLICATES
 
 
 def measure_exposure(
@@ -27,7 +28,6 @@ def measure_exposure(
     models: int,
     attacks: Mapping[str, Mapping[str, Any]],
     seed: int,
-    replicates: int,
     origin: Origin | None = None,
 ) -> None:
     """Write each sample's exposure at every variant, and what it adds up to.
@@ -53,7 +53,7 @@ def measure_exposure(
             by_fpr[fpr][variant] = outliers.by_pair(calls)
     orders = _orders(full_logits, targets, models, full.member, attack, attacks)
     for fpr, exposures in by_fpr.items():
-        table = outliers.summarize(exposures, orders.get(fpr), full.member, seed, replicates)
+        table = outliers.summarize(exposures, orders.get(fpr), full.member, seed, REPLICATES)
         table.insert(0, "fpr", fpr)
         summaries.append(table)
     for path, parts in ((output, samples), (summary_output, summaries)):

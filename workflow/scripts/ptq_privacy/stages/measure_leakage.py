@@ -13,13 +13,12 @@ from ptq_privacy.measures import leakage
 def measure_leakage(
     scores: str | Path,
     output: str | Path,
-    replicates_output: str | Path,
+    values_output: str | Path,
     seed: int,
-    replicates: int,
     origin: Origin | None = None,
 ) -> None:
-    """Write `leakage.tabulate` of a score file, and the bootstrap behind its intervals."""
+    """Write `leakage.tabulate` of a score file, and the targets' values behind its intervals."""
     known = score_files.read(scores)
-    drawn = leakage.bootstrap(known, seed, replicates)
-    tables.write_frame(output, leakage.tabulate(known, drawn), origin)
-    tables.write_frame(replicates_output, leakage.as_table(drawn), origin)
+    measured = leakage.values(known, seed)
+    tables.write_frame(output, leakage.tabulate(known, measured), origin)
+    tables.write_frame(values_output, leakage.as_table(measured), origin)
