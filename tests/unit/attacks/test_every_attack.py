@@ -30,20 +30,27 @@ def case(membership, samples, queries=1, effect=1.0, targets=None, location=1.0)
     return member[list(targets)], pools.evidence(phi, member, targets)
 
 
+def options(name):
+    """Each key of an attack with each of the schemas that a value may pass."""
+    for key, part in fragments.get("attacks", name).properties.items():
+        yield from ((key, option) for option in part.get("anyOf", [part]))
+
+
 def accepted(name):
     """Settings that an attack must take: its defaults, and each key at the ends of its range."""
     yield {}
-    for key, part in fragments.get("attacks", name).properties.items():
+    for key, part in options(name):
         ends = [part[end] for end in ("minimum", "maximum") if end in part]
         ends += part.get("enum", [])
-        ends += [False, True] if part["type"] == "boolean" else []
+        ends += [False, True] if part.get("type") == "boolean" else []
         assert ends, f"{name}.{key} has no range"
-        yield from ({key: value} for value in ends)
+        default = fragments.get("attacks", name).defaults[key]
+        yield from ({key: value} for value in ends if value != default)
 
 
 def refused(name):
     """Values out of range by key, made of the key's range."""
-    for key, part in fragments.get("attacks", name).properties.items():
+    for key, part in options(name):
         yield key, "a text that is none of them"
         yield key, None
         if "minimum" in part:
@@ -54,8 +61,8 @@ def refused(name):
             yield key, part["exclusiveMinimum"]
         if "exclusiveMaximum" in part:
             yield key, part["exclusiveMaximum"]
-        if part["type"] == "integer":
-            yield key, part["default"] + 0.5
+        if part.get("type") == "integer":
+            yield key, part["minimum"] + 0.5
 
 
 ACCEPTED = [(name, settings) for name in NAMES for settings in accepted(name)]

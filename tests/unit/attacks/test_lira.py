@@ -28,6 +28,7 @@ def slow_scores(target_phi, shadow_phi, member, targets, floor, kept=None):
     Shadow models are all but the target's pair; or by side, target and sample those of `kept`.
     """
     found = {attack: np.zeros(target_phi.shape[:2]) for attack in lira.SCORES}
+    logarithm = {attack: np.full(target_phi.shape[:2], -np.inf) for attack in lira.SCORES[2:]}
     samples, queries = target_phi.shape[1:]
     for row, target in enumerate(targets):
         shadows = [m for m in range(len(shadow_phi)) if m // 2 != target // 2]
@@ -62,6 +63,15 @@ def slow_scores(target_phi, shadow_phi, member, targets, floor, kept=None):
                     found[f"lira_offline{suffix}"][row, s] += (
                         -stats.norm.logsf(phi, mu_out[s], sigma_out) / queries
                     )
+                    # Far below, -log Pr[Z > phi] and Pr[Z < phi] are the same.
+                    of_score = logarithm[f"lira_offline{suffix}"]
+                    of_score[row, s] = np.logaddexp(
+                        of_score[row, s],
+                        stats.norm.logcdf(phi, mu_out[s], sigma_out) - np.log(queries),
+                    )
+    for attack, values in logarithm.items():
+        faint = found[attack] < lira.LEAST_OFFLINE
+        found[attack][faint] = values[faint] - np.log(lira.LEAST_OFFLINE)
     return found
 
 
@@ -154,6 +164,19 @@ def test_offline_does_not_saturate_where_members_lie():
     assert (np.diff(found["lira_offline_fixed"][0]) > 0).mean() > 0.99
     expected = slow_scores(target, shadow, member, [0], sides.DEVIATION_FLOOR)
     np.testing.assert_allclose(found["lira_offline"], expected["lira_offline"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("queries", [1, 2])
+def test_offline_does_not_underflow_far_below_the_median(queries):
+    """With one value a side the deviation is the floor, and Pr[Z < phi] is 0 in floats."""
+    _, member = pool(4, 300, 1)
+    generator = np.random.default_rng(3)
+    shadow = generator.normal(size=(4, 300, queries))
+    below = np.geomspace(1e-6, 5, 300)[:, None] * np.linspace(1, 1.5, queries)
+    out = np.where(member[2, :, None], shadow[3], shadow[2])  # what is left without pair 0
+    found = scored((out - below)[None], shadow, member, [0])["lira_offline"][0]
+    assert (np.diff(found) < 0).all()
+    assert 30 < (found > 0).sum() < 100  # as far as the paper's value is a float
 
 
 def test_the_order_of_targets_and_samples_does_not_matter():

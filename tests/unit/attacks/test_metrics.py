@@ -191,3 +191,8 @@ def test_bad_input_is_named(member, score, message):
 def test_a_limit_that_is_no_rate_is_refused():
     with pytest.raises(ValueError, match="not between 0 and 1"):
         metrics.tpr_at_fpr([True, False], [1.0, 0.0], 1.5)
+
+
+def test_ties_are_the_samples_that_share_their_score():
+    assert metrics.ties([1.0, 2.0, 2.0, 3.0, 3.0, 3.0, 4.0, 5.0]) == 5 / 8
+    assert metrics.ties([np.inf, -np.inf, 0.0]) == 0

@@ -9,7 +9,7 @@ from ptq_privacy.data import membership
 from ptq_privacy.files.scores import Scores
 from ptq_privacy.measures import thresholds
 
-ATTACKS = {"lira": {}, "global_threshold": {}, "rmia": {"a": 0.4}}
+ATTACKS = {"lira": {}, "global_threshold": {}, "rmia": {"gamma": 2.0, "a": 0.4}}
 
 
 def pool(models=8, samples=500, effect=1.0, seed=0):
@@ -23,9 +23,13 @@ def scored(phi, member, targets):
     return attacks.score(ATTACKS, Evidence.of(phi[targets], phi, member, targets))
 
 
+def calibrated(phi, member, targets):
+    return thresholds.calibrate(Evidence.of(phi[targets], phi, member, targets), ATTACKS)
+
+
 def test_a_threshold_is_that_of_all_stand_ins_together():
     phi, member = pool()
-    found = thresholds.calibrate(phi, member, [0, 1, 4], ATTACKS)
+    found = calibrated(phi, member, [0, 1, 4])
     assert list(found) == list(scored(phi, member, [0]))
     for row, pair in enumerate((0, 0, 2)):
         others = [m for m in range(8) if m // 2 != pair]
@@ -42,9 +46,9 @@ def test_a_threshold_is_that_of_all_stand_ins_together():
 
 def test_nothing_of_the_target_enters():
     phi, member = pool()
-    before = thresholds.calibrate(phi, member, [2], ATTACKS)
+    before = calibrated(phi, member, [2])
     phi[2:4] = np.random.default_rng(9).normal(size=phi[2:4].shape) * 50
-    after = thresholds.calibrate(phi, member, [2], ATTACKS)
+    after = calibrated(phi, member, [2])
     for attack in before:
         np.testing.assert_array_equal(before[attack], after[attack])
 
@@ -96,7 +100,7 @@ def test_thresholds_give_about_their_fpr_on_the_target():
     phi, member = pool(models=16, samples=4000)
     columns = scored(phi, member, range(16))
     scores = Scores(tuple(range(16)), np.zeros(4000, np.int16), member, columns)
-    found = thresholds.calibrate(phi, member, range(16), ATTACKS)
+    found = calibrated(phi, member, range(16))
     table = thresholds.evaluate(scores, found, 0).set_index(["attack", "fpr_limit"])
     for attack in columns:
         row = table.loc[(attack, 0.01)]
@@ -107,4 +111,4 @@ def test_thresholds_give_about_their_fpr_on_the_target():
 def test_a_pool_too_small_to_stand_in_is_refused():
     phi, member = pool(models=4)
     with pytest.raises(ValueError, match=r"pool.shadow_models: 2 cannot stand in .* at least 4"):
-        thresholds.calibrate(phi, member, [0], ATTACKS)
+        calibrated(phi, member, [0])

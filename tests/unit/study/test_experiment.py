@@ -236,7 +236,7 @@ def test_attacks_have_their_settings_and_scores():
     study = Study.from_config(attacking(rmia={"a": 0.5}))
     assert {name: attack.settings for name, attack in study.attacks.items()} == {
         "lira": {"reference": False},
-        "rmia": {"gamma": 2, "a": 0.5},
+        "rmia": {"gamma": "tuned", "a": 0.5},
     }
     assert study.scores == (
         "lira_online",

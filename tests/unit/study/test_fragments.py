@@ -121,11 +121,11 @@ def test_a_name_that_is_none_is_refused_with_those_there_are():
 
 def test_settings_are_checked_and_filled():
     rmia = fragments.get("attacks", "rmia")
-    assert rmia.settings({"a": 1}) == {"gamma": 2, "a": 1}
+    assert rmia.settings({"a": 1}) == {"gamma": "tuned", "a": 1}
     for given, message in (
         ({"typo": 1}, "rmia: unknown setting 'typo'; allowed: gamma, a"),
-        ({"a": 1.5}, "rmia.a: 1.5 is not allowed; allowed: number >= 0 and <= 1"),
-        ({"gamma": True}, "rmia.gamma: True is not allowed; allowed: number >= 1"),
+        ({"a": 1.5}, "rmia.a: 1.5 is not allowed; allowed: tuned; or number >= 0 and <= 1"),
+        ({"gamma": True}, "rmia.gamma: True is not allowed; allowed: tuned; or number >= 1"),
     ):
         with pytest.raises(ValueError, match=message):
             rmia.settings(given)

@@ -173,7 +173,7 @@ def test_absent_keys_get_their_defaults_and_present_ones_stay():
     assert config["attacks"]["methods"] == ["lira", "global_threshold", "rmia"]
     assert config["attacks"]["headline"] == "lira_online"
     assert config["attacks"]["lira"] == {"reference": False}
-    assert config["attacks"]["rmia"] == {"gamma": 2, "a": 0.3}
+    assert config["attacks"]["rmia"] == {"gamma": "tuned", "a": "tuned"}
     assert config["datasets"] == {"digits": {"source": "digits"}}
 
 

@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ptq_privacy.answers.recorded import Answers
+
 LEAST_MODELS = 4
 
 
@@ -59,6 +61,20 @@ class Evidence:
             member=np.asarray(member),
             target_phi={"target": attacked},
             pool_phi={"shadow": pool[:, None]},
+        )
+
+    @classmethod
+    def among(cls, pool: Answers, targets: Sequence[int], seed: int = 0) -> Evidence:
+        """Models of a pool attacked by the others, all at one variant."""
+        chosen = list(targets)
+        return cls(
+            targets=tuple(chosen),
+            member=pool.member,
+            target_phi={"own": pool.phi[chosen]},
+            pool_phi={"own": pool.phi[:, None]},
+            target_correct={"own": pool.correct[chosen]},
+            pool_correct={"own": pool.correct[:, None]},
+            seed=seed,
         )
 
     def __post_init__(self) -> None:

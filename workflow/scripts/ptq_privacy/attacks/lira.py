@@ -17,6 +17,11 @@ from ptq_privacy.attacks.evidence import Evidence
 
 SCORES = ("lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed")
 
+# Where phi lies this many deviations below the median, what eq. 4 gives is about 1e-197: its
+# logarithm is summed as well, since it is 0 in floats from 38 deviations on.
+FAINT = 30.0
+LEAST_OFFLINE = 1e-300
+
 
 def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Score every sample for every target with LiRA in four forms.
@@ -29,7 +34,10 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
         ..._fixed            sd_in and sd_out each one number for all samples and a query: the
                              deviation of the residuals phi - mu
 
-    A deviation is at least `sides.DEVIATION_FLOOR`.
+    A deviation is at least `sides.DEVIATION_FLOOR`, so with few shadow models many a sample lies
+    dozens of deviations below its median, where what eq. 4 gives is too small for a float. A mean
+    s below `LEAST_OFFLINE` is therefore given as log(s / LEAST_OFFLINE), a negative number: the
+    order is that of s, and nothing ties but what ties in it.
 
     Args:
         evidence: of any membership.
@@ -45,6 +53,7 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
     _, samples, queries = attacked.shape
     count = row_of.max() + 1
     found = {score: np.zeros((len(attacked), samples)) for score in SCORES}
+    faint = {score: np.full((len(attacked), samples), -np.inf) for score in SCORES[2:]}
     medians = np.empty((2, queries, count, samples))  # first axis here and below: in, out
     means, squares, weights = np.zeros((3, 2, queries, count))
     for block, query, both in sides.fits(evidence):
@@ -54,19 +63,23 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
             squares[side, query] += (fit.square * fit.weight).sum(axis=1)
             weights[side, query] += (fit.weight + np.zeros(fit.median.shape)).sum(axis=1)
         phi, median = attacked[:, block, query], medians[:, query, :, block]
-        _add(found, "", block, phi, row_of, median, [fit.deviation for fit in both])
+        _add(found, faint, "", block, phi, row_of, median, [fit.deviation for fit in both])
     fixed = sides.deviation(means / weights, squares / weights)
     for block in sides.sample_blocks(samples):
         for query in range(queries):
             phi, median = attacked[:, block, query], medians[:, query, :, block]
-            _add(found, "_fixed", block, phi, row_of, median, fixed[:, query, :, None])
-    for total in found.values():
+            _add(found, faint, "_fixed", block, phi, row_of, median, fixed[:, query, :, None])
+    for score, total in found.items():
         total /= queries
+        if score in faint:
+            few = total < LEAST_OFFLINE
+            total[few] = faint[score][few] - np.log(queries * LEAST_OFFLINE)
     return found
 
 
 def _add(
     found: dict[str, np.ndarray],
+    faint: dict[str, np.ndarray],
     suffix: str,
     block: slice,
     phi: np.ndarray,
@@ -74,8 +87,12 @@ def _add(
     median: np.ndarray,
     deviation: Sequence[np.ndarray] | np.ndarray,
 ) -> None:
-    """Add one query's scores of a block's samples: phi [targets, block]."""
+    """Add one query's scores of a block's samples: phi [targets, block].
+
+    faint: by offline score, the logarithm of the sum over queries where that is tiny.
+    """
     online, offline = found[f"lira_online{suffix}"], found[f"lira_offline{suffix}"]
+    logarithm = faint[f"lira_offline{suffix}"]
     (mu_in, mu_out), (sd_in, sd_out) = median, deviation
     log_ratio = np.log(sd_out / sd_in)
     for target, row in enumerate(row_of):  # vectors of one block stay in the core's cache
@@ -83,6 +100,12 @@ def _add(
         z_out = (mu_out[row] - phi[target]) / sd_out[row]
         online[target, block] += (z_out**2 - z_in**2) / 2 + log_ratio[row]
         offline[target, block] -= log_ndtr(z_out)
+        tiny = np.flatnonzero(z_out > FAINT)  # there -log Pr[Z > phi] is Pr[Z < phi] itself
+        if len(tiny):
+            place = block.start + tiny
+            logarithm[target, place] = np.logaddexp(
+                logarithm[target, place], log_ndtr(-z_out[tiny])
+            )
 
 
 def _reference_scores(evidence: Evidence) -> dict[str, np.ndarray]:

@@ -163,6 +163,12 @@ def called_at_fpr(member: ArrayLike, score: ArrayLike, fpr: float) -> np.ndarray
     return called
 
 
+def ties(score: ArrayLike) -> float:
+    """The share of samples whose score another sample has too."""
+    _, count = np.unique(np.asarray(score), return_counts=True)
+    return float(count[count > 1].sum() / count.sum())
+
+
 def fpr_of(metric: str) -> float | None:
     """The limit of a `tpr_at_fpr_...`; None for other metrics."""
     _, is_rate, limit = metric.partition("tpr_at_fpr_")

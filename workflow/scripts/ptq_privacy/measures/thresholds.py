@@ -2,21 +2,22 @@
 
 A TPR at a false-positive rate reads its threshold off the target's true members. An attacker has
 shadow models, and can attack these as if they were the target (`stand_ins`). Two things differ
-from the real attack: one pair of shadow models fewer, and, to the transfer adversary, stand-ins of
-full precision where the target is quantized. How far the threshold is off for both reasons is what
+from the real attack: fewer shadow models, and, to the transfer adversary, stand-ins of full
+precision where the target is quantized. How far the threshold is off for both reasons is what
 is measured here: the rates that it really gives, and what a call is worth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptq_privacy.attacks import score, stand_ins
+from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.attacks.metrics import FPRS
 from ptq_privacy.files.scores import Scores
-from ptq_privacy.measures import stand_ins
 from ptq_privacy.measures.intervals import UNKNOWN, Estimate, Resampled, estimate, sample_weights
 
 if TYPE_CHECKING:
@@ -26,22 +27,18 @@ PRIORS = (0.5, 0.1, 0.01)
 
 
 def calibrate(
-    pool_phi: np.ndarray,
-    member: np.ndarray,
-    targets: Sequence[int],
-    attacks: Mapping[str, Mapping[str, Any]],
+    evidence: Evidence, attacks: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, np.ndarray]:
     """Each attack's thresholds for each target: float64 [targets, FPRS]; call what lies above.
 
-    A threshold lets through at most that share of the non-members of all stand-ins together.
-    Arguments and errors are those of `stand_ins.attacked`.
+    A threshold lets through at most that share of the non-members of all stand-ins together. Errors
+    are those of `stand_ins.folds`.
     """
     found: dict[str, np.ndarray] = {}
-    pair_of = np.asarray(targets) // 2
-    for pair, inside, scores in stand_ins.attacked(pool_phi, member, targets, attacks):
-        for attack, values in scores.items():
-            each = found.setdefault(attack, np.empty((len(targets), len(FPRS))))
-            each[pair_of == pair] = [highest_but(values[~inside], fpr) for fpr in FPRS]
+    for rows, theirs in stand_ins.folds(evidence):
+        for attack, values in score(attacks, theirs).items():
+            each = found.setdefault(attack, np.empty((len(evidence.targets), len(FPRS))))
+            each[rows] = [highest_but(values[~theirs.member], fpr) for fpr in FPRS]
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ptq_privacy.answers import recorded
+from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.files import scores as score_files
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
@@ -44,7 +45,8 @@ def calibrate_thresholds(
         kept_at = shadow_variant(cell["adversary"], cell["variant"])
         if kept_at not in calibrated:
             pool = recorded.read(logits[kept_at], range(models))
-            limits = thresholds.calibrate(pool.phi, pool.member, range(targets), attacks)
+            evidence = Evidence.among(pool, range(targets), seed)
+            limits = thresholds.calibrate(evidence, attacks)
             calibrated[kept_at] = pool.member[:targets], limits
         member, limits = calibrated[kept_at]
         known = score_files.read(path)

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from ptq_privacy.answers import recorded
+from ptq_privacy.attacks import score, stand_ins
+from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.attacks.metrics import FPRS
 from ptq_privacy.files import scores as score_files
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
-from ptq_privacy.measures import exposure, outliers, stand_ins
+from ptq_privacy.measures import exposure, outliers
 from ptq_privacy.measures.intervals import REPLICATES
 
 
@@ -51,7 +53,7 @@ def measure_exposure(
         samples.append(exposure.per_sample(variant, own.label, found))
         for fpr, calls in found.items():
             by_fpr[fpr][variant] = outliers.by_pair(calls)
-    orders = _orders(full_logits, targets, models, full.member, attack, attacks)
+    orders = _orders(full_logits, targets, models, full.member, attack, attacks, seed)
     for fpr, exposures in by_fpr.items():
         table = outliers.summarize(exposures, orders.get(fpr), full.member, seed, REPLICATES)
         table.insert(0, "fpr", fpr)
@@ -67,17 +69,18 @@ def _orders(
     member: np.ndarray,
     attack: str,
     attacks: Mapping[str, Mapping[str, Any]],
+    seed: int,
 ) -> dict[float, np.ndarray]:
     """By FPR, the samples as the stand-ins of each whole pair of targets rank them."""
-    if models < stand_ins.LEAST_MODELS:
-        return {}
     pool = recorded.read(full_logits, range(models))
     if not np.array_equal(member, pool.member[:targets]):
         raise ValueError(f"{full_logits[0]}: members are not those of the scores; remove both")
-    found: dict[float, list[np.ndarray]] = {fpr: [] for fpr in FPRS}
-    for _, inside, scores in stand_ins.attacked(
-        pool.phi, pool.member, range(targets // 2 * 2), attacks, [attack]
-    ):
+    evidence = Evidence.among(pool, range(targets // 2 * 2), seed)
+    if targets < 2 or not stand_ins.can_stand_in(evidence):
+        return {}
+    found = {fpr: np.empty((targets // 2, member.shape[1]), np.int64) for fpr in FPRS}
+    for rows, theirs in stand_ins.folds(evidence):
+        scores = score(attacks, theirs, [attack])[attack]
         for fpr, orders in found.items():
-            orders.append(outliers.order(inside, scores[attack], fpr))
-    return {fpr: np.stack(orders) for fpr, orders in found.items() if orders}
+            orders[rows // 2] = outliers.order(theirs.member, scores, fpr)
+    return found
