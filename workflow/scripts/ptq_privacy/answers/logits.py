@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from ptq_privacy.answers.answer_blocks import Block, CompactBlock, LogitBlock
 from ptq_privacy.files.atomic import replacing
+from ptq_privacy.files.tables import to_arrow, to_numpy
 
 
 def write(
@@ -143,11 +144,11 @@ def _table(name: str, block: Block, classes: int | None, schema: pa.Schema) -> p
         limit = "0 upwards" if classes is None else f"0 to {classes - 1}"
         raise ValueError(f"{name}: labels out of range; allowed: {limit}")
     columns = [
-        pa.array(np.full(samples, block.model), pa.int16()),
-        pa.array(np.full(samples, block.query), pa.int8()),
-        pa.array(np.arange(samples), pa.int32()),
-        pa.array(block.label.astype(np.int16), pa.int16()),
-        pa.array(block.member),
+        to_arrow(np.full(samples, block.model, np.int16)),
+        to_arrow(np.full(samples, block.query, np.int8)),
+        to_arrow(np.arange(samples, dtype=np.int32)),
+        to_arrow(block.label.astype(np.int16)),
+        to_arrow(block.member),
         *_answer(name, block, classes, schema),
     ]
     return pa.Table.from_arrays(columns, schema=schema)
@@ -166,13 +167,13 @@ def _answer(name: str, block: Block, classes: int | None, schema: pa.Schema) -> 
             )
         if not np.isfinite(block.phi).all():
             raise ValueError(f"{name}: phi is not finite; the model has diverged or is damaged")
-        return [pa.array(block.phi, pa.float64()), pa.array(block.correct, pa.bool_())]
+        return [to_arrow(block.phi.astype(np.float64)), to_arrow(block.correct.astype(np.bool_))]
     logits = np.ascontiguousarray(block.logits, dtype=np.float32)
     if logits.shape != (samples, classes):
         raise ValueError(f"{name}: logits {logits.shape}; expected [S, {classes}], S = {samples}")
     if not np.isfinite(logits).all():
         raise ValueError(f"{name}: logits are not finite; the model has diverged or is damaged")
-    flat = pa.array(logits.reshape(-1))
+    flat = to_arrow(logits.reshape(-1))
     return [pa.FixedSizeListArray.from_arrays(flat, type=schema.field("logits").type)]
 
 
@@ -199,21 +200,19 @@ def _opened(path: Path) -> pq.ParquetFile:
 def _block(name: str, table: pa.Table) -> Block:
     samples = table.num_rows
     column = {field: table.column(field).combine_chunks() for field in table.column_names}
-    model, query = column["model"].to_numpy(), column["query"].to_numpy()
+    if "logits" in column:
+        column["logits"] = column["logits"].flatten()
+    found = {field: to_numpy(values) for field, values in column.items()}
+    model, query = found["model"], found["query"]
     if (
         samples == 0
         or (model != model[0]).any()
         or (query != query[0]).any()
-        or (column["sample"].to_numpy() != np.arange(samples)).any()
+        or (found["sample"] != np.arange(samples)).any()
     ):
         raise ValueError(f"{name}: expected the samples 0, 1, 2, ... of one model and one query")
-    own = {
-        "model": int(model[0]),
-        "query": int(query[0]),
-        "label": column["label"].to_numpy(),
-        "member": column["member"].to_numpy(zero_copy_only=False),
-    }
-    if "phi" in column:
-        correct = column["correct"].to_numpy(zero_copy_only=False)
-        return CompactBlock(**own, phi=column["phi"].to_numpy(), correct=correct)
-    return LogitBlock(**own, logits=column["logits"].flatten().to_numpy().reshape(samples, -1))
+    numbers = int(model[0]), int(query[0])
+    known = found["label"], found["member"]
+    if "phi" in found:
+        return CompactBlock(*numbers, *known, found["phi"], found["correct"])
+    return LogitBlock(*numbers, *known, found["logits"].reshape(samples, -1))

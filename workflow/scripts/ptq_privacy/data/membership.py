@@ -55,8 +55,8 @@ def write(
     """
     _check(str(path), members)
     samples = len(next(iter(members.values())))
-    columns = {"sample": pa.array(np.arange(samples, dtype=np.int32))}
-    columns |= {_column(model): pa.array(members[model]) for model in sorted(members)}
+    columns = {"sample": tables.to_arrow(np.arange(samples, dtype=np.int32))}
+    columns |= {_column(model): tables.to_arrow(members[model]) for model in sorted(members)}
     tables.write(path, pa.table(columns), origin)
 
 
@@ -72,9 +72,9 @@ def read(path: str | Path) -> dict[int, np.ndarray]:
     models = [int(name[6:]) for name in names[1:] if re.fullmatch(r"model_\d{4,}", name)]
     if names != ["sample", *map(_column, sorted(set(models)))]:
         raise ValueError(f"{path}: columns are not sample, then model_NNNN in ascending order")
-    if not np.array_equal(table["sample"].to_numpy(), np.arange(table.num_rows)):
+    if not np.array_equal(tables.to_numpy(table["sample"]), np.arange(table.num_rows)):
         raise ValueError(f"{path}: column sample is not 0, 1, 2, ... in order")
-    members = {model: table[_column(model)].to_numpy() for model in models}
+    members = {model: tables.to_numpy(table[_column(model)]) for model in models}
     _check(str(path), members)
     return members
 

@@ -62,14 +62,15 @@ def write(
             )
     types = {**_KEYS, **dict.fromkeys(scores, pa.float64())}
     fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "target": np.repeat(np.asarray(targets, np.int16), shape[1]),
         "sample": np.tile(np.arange(shape[1], dtype=np.int32), shape[0]),
         "label": np.tile(label.astype(np.int16), shape[0]),
         "member": member.ravel(),
         **{attack: values.astype(np.float64).ravel() for attack, values in scores.items()},
     }
-    table = pa.table(columns, schema=pa.schema(fields))
+    arrays = [tables.to_arrow(values) for values in columns.values()]
+    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
     # The other columns never repeat a value.
     tables.write(path, table, origin, rows_a_group=shape[1], dictionary=["target", "label"])
 
@@ -92,7 +93,7 @@ def read(path: str | Path) -> Scores:
             f"{path}: columns {', '.join(table.column_names)} are not those of a score file; "
             "expected target int16, sample int32, label int16, member bool, and float64 attacks"
         )
-    flat = {name: table.column(name).to_numpy() for name in table.column_names}
+    flat = {name: tables.to_numpy(table.column(name)) for name in table.column_names}
     targets = np.unique(flat["target"])
     samples = table.num_rows // max(len(targets), 1)
     label = flat["label"][:samples]

@@ -2,6 +2,9 @@
 
 Parquet's checksums cover its pages, not the footer that says which page is which column. So a
 digest of all columns goes into the metadata and is compared with what was read.
+
+Between pyarrow and numpy go buffers: pyarrow's own ways import pandas, which takes longer than what
+most jobs do with a table.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -56,7 +60,8 @@ def read(path: str | Path) -> pa.Table:
         ValueError: names the file if it is damaged or empty.
     """
     try:
-        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
         found = digest(table)
     except FileNotFoundError:
         raise
@@ -83,7 +88,29 @@ def digest(table: pa.Table) -> str:
     """SHA-256 of a table's columns: their names, types in numpy and values, in their order."""
     total = hashlib.sha256()
     for field in table.schema:
-        values = table.column(field.name).to_numpy()
+        values = to_numpy(table.column(field.name))
         total.update(f"{field.name} {values.dtype} {len(values)} ".encode())
         total.update(repr(values.tolist()).encode() if values.dtype == object else values.tobytes())
     return total.hexdigest()
+
+
+def to_arrow(values: np.ndarray) -> pa.Array:
+    """Numbers or booleans [N] as a column of their own type, without a copy where that can be."""
+    kind = pa.from_numpy_dtype(values.dtype)
+    stored = np.packbits(values, bitorder="little") if values.dtype == np.bool_ else values
+    buffer = pa.py_buffer(np.ascontiguousarray(stored))
+    return pa.Array.from_buffers(kind, len(values), [None, buffer])
+
+
+def to_numpy(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """A column as numpy has it: [N], not to be written to."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    kind = array.type
+    if array.null_count or not (pa.types.is_primitive(kind) and len(array)):
+        return array.to_numpy(zero_copy_only=False)
+    start, stop = array.offset, array.offset + len(array)
+    stored = array.buffers()[1]
+    if pa.types.is_boolean(kind):
+        bits = np.unpackbits(np.frombuffer(stored, np.uint8), count=stop, bitorder="little")
+        return bits[start:].view(np.bool_)
+    return np.frombuffer(stored, kind.to_pandas_dtype(), count=stop)[start:]

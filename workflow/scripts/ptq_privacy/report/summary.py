@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ptq_privacy.attacks.metrics import METRICS
-from ptq_privacy.files import checkpoints, tables
 from ptq_privacy.files import origin as origins
+from ptq_privacy.files import shard_records, tables
 from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import summary_tables
@@ -60,7 +60,9 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
 
 
 def _of_targets(cell: Cell, targets: int) -> dict[str, float]:
-    records = [record for path in cell.checkpoints for record in checkpoints.records(path).items()]
+    records = [
+        record for path in cell.checkpoints for record in shard_records.records(path).items()
+    ]
     chosen = pd.DataFrame([record for model, record in sorted(records) if model < targets])
     columns = {}
     for name in ("train_accuracy", "test_accuracy"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +33,9 @@ PLAN_ONLY = "work"
 
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 """Methods of a module's `log` whose calls only people read."""
+
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Fields of a syntax tree's nodes that hold statements."""
 
 LIBRARY = Path(__file__).parents[1]
 
@@ -148,7 +151,7 @@ def _read(file: Path) -> tuple[list[tuple[int, str, list[str]]], str]:
     tree prints it, less all that cannot change a result."""
     tree = ast.parse(file.read_bytes(), filename=str(file))
     imports: list[tuple[int, str, list[str]]] = []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             imports += [(0, alias.name, []) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -156,7 +159,23 @@ def _read(file: Path) -> tuple[list[tuple[int, str, list[str]]], str]:
             imports.append((node.level, node.module or "", names))
     if (file.parent.parent.name, file.parent.name) == (LIBRARY.name, "compression"):
         tree.body = [node for node in tree.body if not _only_planned(node, tree)]
-    return imports, ast.unparse(_WithoutRemarks().visit(tree))
+    for block in [block for node in _statements(tree) for block in _blocks(node)]:
+        block[:] = [node for node in block if not _is_remark(node)]
+    return imports, ast.unparse(tree)
+
+
+def _blocks(node: ast.AST) -> list[list[ast.AST]]:
+    """The lists of statements of which one statement, or a whole module, is made."""
+    fields = (getattr(node, name, None) for name in BLOCKS)
+    return [block for block in fields if isinstance(block, list)]
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """A tree and all statements in it, at every depth; expressions hold none."""
+    yield tree
+    for block in _blocks(tree):
+        for node in block:
+            yield from _statements(node)
 
 
 def _only_planned(node: ast.stmt, tree: ast.Module) -> bool:
@@ -170,19 +189,18 @@ def _only_planned(node: ast.stmt, tree: ast.Module) -> bool:
     return PLAN_ONLY not in names
 
 
-class _WithoutRemarks(ast.NodeTransformer):
-    """Drop what only people read: docstrings, bare strings, and calls of a module's `log`."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        value = node.value
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            return None
-        if (
-            isinstance(value, ast.Call)
-            and isinstance(value.func, ast.Attribute)
-            and isinstance(value.func.value, ast.Name)
-            and value.func.value.id == "log"
-            and value.func.attr in LOGGING
-        ):
-            return None
-        return node
+def _is_remark(node: ast.AST) -> bool:
+    """Whether a statement is what only people read: a docstring, a bare string, or a call of a
+    module's `log`."""
+    if not isinstance(node, ast.Expr):
+        return False
+    value = node.value
+    if isinstance(value, ast.Constant):
+        return isinstance(value.value, str)
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and isinstance(value.func.value, ast.Name)
+        and value.func.value.id == "log"
+        and value.func.attr in LOGGING
+    )
