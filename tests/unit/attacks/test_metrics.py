@@ -81,10 +81,10 @@ def test_weights_count_as_repetitions(case, data):
     assume(((several @ member) > 0).all() and ((several @ ~member) > 0).all())
     curves = metrics.curve(metrics.rank(member, score), several.astype(float))
     for name, metric in metrics.METRICS.items():
-        found = metric(*curves)
+        found = metric(*curves, 30)
         for weight, value in zip(several, found, strict=True):
             repeated = member.repeat(weight), score.repeat(weight)
-            assert value == pytest.approx(metric(*metrics.roc(*repeated)), abs=1e-12), name
+            assert value == pytest.approx(metric(*metrics.roc(*repeated), 30), abs=1e-12), name
 
 
 @pytest.mark.parametrize("nonmembers", [7, 100, 300, 700, 1000, 2900])
@@ -97,15 +97,69 @@ def test_a_limit_of_k_in_n_allows_k_false_positives(nonmembers):
 
 
 def test_log_areas_of_a_planted_curve():
-    """One non-member in 1,000 outranks the last 2/5 of the members, the rest come after all."""
-    member = np.repeat([True, False, True, False], [30, 1, 20, 999])
-    score = -np.repeat([0.0, 1.0, 2.0, 3.0], [30, 1, 20, 999])
-    # Log-log: from 1e-5 to 1e-3, 2/5 of the axis, TPR 0.6 throughout; then 1 throughout.
-    at_06 = 1 + np.log10(0.6) / 5
-    assert metrics.log_auc_loglog(member, score) == pytest.approx(0.4 * at_06 + 0.6, abs=1e-12)
-    assert metrics.log_auc_semilog(member, score) == pytest.approx(1, abs=1e-12)
-    assert metrics.tpr_at_fpr(member, score, 0.0009) == 0.6
-    assert metrics.tpr_at_fpr(member, score, 0.001) == 1.0
+    """Ten of 1,000 non-members outrank the last 2/5 of the members, the rest come after all.
+
+    So from one non-member, 1e-3, to 1e-2, a third of the axis, TPR 0.6; then 1 throughout.
+    """
+    member = np.repeat([True, False, True, False], [30, 10, 20, 990])
+    score = -np.repeat([0.0, 1.0, 2.0, 3.0], [30, 10, 20, 990])
+    at_06 = 1 + np.log10(0.6) / 3
+    assert metrics.log_auc_loglog(member, score) == pytest.approx((at_06 + 2) / 3, abs=1e-12)
+    assert metrics.log_auc_semilog(member, score) == pytest.approx((0.6 + 2) / 3, abs=1e-12)
+    assert metrics.tpr_at_fpr(member, score, 0.009) == 0.6
+    assert metrics.tpr_at_fpr(member, score, 0.01) == 1.0
+
+
+def test_log_areas_do_not_depend_on_what_the_nonmembers_cannot_resolve():
+    """Members all above the 100 non-members or all at the level of the first: below 1/100 the
+    curves differ, and nothing is known there."""
+    member = np.repeat([True, False], [50, 100])
+    above = -np.repeat([0.0, 1.0], [50, 100])
+    level = -np.concatenate([np.zeros(51), np.ones(99)])
+    for name in ("log_auc_loglog", "log_auc_semilog"):
+        area = getattr(metrics, name)
+        assert metrics.lowest(name, 100) == 0.01
+        assert area(member, above) == pytest.approx(1, abs=1e-12)
+        assert area(member, level) == pytest.approx(1, abs=1e-12)
+    assert metrics.lowest("log_auc_loglog", 10**6) == 1e-5
+    assert metrics.lowest("log_auc_semilog", 10**6) == 1e-3
+    assert metrics.lowest("auc", 100) is None
+
+
+@pytest.mark.parametrize(("members", "nonmembers"), [(60, 60), (750, 750), (1000, 1000)])
+def test_chance_is_what_random_scores_reach_on_average(members, nonmembers):
+    generator = np.random.default_rng(0)
+    total = members + nonmembers
+    member = np.stack([generator.permutation(total) < members for _ in range(800)])
+    score = np.arange(total).astype(float)
+    found = {name: [] for name in metrics.METRICS}
+    for own in member:
+        curve = metrics.curve(metrics.rank(own, score))
+        for name, metric in metrics.METRICS.items():
+            found[name].append(float(metric(*curve, nonmembers)))
+    for name, values in found.items():
+        error = 4 * np.std(values) / np.sqrt(len(values))
+        error += 0.5 / members if name == "balanced_accuracy" else 0  # to first order
+        expected = metrics.chance(name, members, nonmembers)
+        assert np.mean(values) == pytest.approx(expected, abs=error), name
+    assert metrics.chance("tpr_at_fpr_0.001", 1, 750) == 1 / 751
+    assert metrics.chance("tpr_at_fpr_0.001", 1, 1000) == 2 / 1001
+    assert metrics.chance("tpr_at_fpr_0.001", 1, 5000) == 6 / 5001
+
+
+@given(cases(), st.data())
+@settings(max_examples=50)
+def test_corners_leave_every_metric_as_it_is(case, data):
+    member, score = case
+    weights = st.lists(st.integers(0, 3), min_size=len(score), max_size=len(score))
+    several = np.array(data.draw(st.lists(weights, min_size=1, max_size=3)))
+    assume(((several @ member) > 0).all() and ((several @ ~member) > 0).all())
+    ranking = metrics.rank(member, score)
+    fewer = metrics.corners(ranking)
+    assert set(fewer.last) <= set(ranking.last)
+    for name, metric in metrics.METRICS.items():
+        found, expected = (metric(*metrics.curve(r, several), 50) for r in (fewer, ranking))
+        np.testing.assert_allclose(found, expected, atol=1e-12, err_msg=name)
 
 
 @given(cases())
@@ -113,20 +167,24 @@ def test_log_areas_of_a_planted_curve():
 def test_log_auc_semilog_is_the_integral_of_the_drawn_curve(case):
     member, score = case
     fpr, tpr = metrics.roc(member, score)
+    lowest = 1 / (~member).sum()
+    assume(lowest < 1)
     # At a vertical step the curve's value does not matter to the integral: take its upper end.
     x, last = np.unique(fpr[::-1], return_index=True)
     upper = tpr[::-1][last]
     lower = tpr[np.unique(fpr, return_index=True)[1]]
     total = 0.0
     for k in range(len(x) - 1):
-        start, end = max(x[k], 1e-3), max(x[k + 1], 1e-3)
+        start, end = max(x[k], lowest), max(x[k + 1], lowest)
 
         def drawn(u, k=k):
             share = (10**u - x[k]) / (x[k + 1] - x[k])
             return upper[k] + share * (lower[k + 1] - upper[k])
 
         total += integrate.quad(drawn, np.log10(start), np.log10(end), epsabs=1e-12)[0]
-    assert metrics.log_auc_semilog(member, score) == pytest.approx(total / 3, abs=1e-9)
+    assert metrics.log_auc_semilog(member, score) == pytest.approx(
+        total / -np.log10(lowest), abs=1e-9
+    )
 
 
 def test_chance_levels():

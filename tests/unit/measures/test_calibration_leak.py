@@ -25,7 +25,7 @@ def test_each_side_has_the_metrics_of_itself_and_all_nonmembers(ties):
     for name in calibration_leak.SHOWN:
         for side, left_out in (("calibration", member & ~calibrated), ("other", calibrated)):
             each = [
-                metrics.METRICS[name](*metrics.roc(m[~out], s[~out]))
+                metrics.METRICS[name](*metrics.roc(m[~out], s[~out]), 1)
                 for m, s, out in zip(member, score, left_out, strict=True)
             ]
             assert table.loc[name, side] == pytest.approx(np.mean(each), abs=1e-12)
@@ -55,7 +55,8 @@ def test_the_interval_is_that_of_physically_resampled_data():
                 drawn = np.arange(300).repeat(times)
                 m, c, s = (a[target, drawn] for a in (member, calibrated, score))
                 sides = [
-                    metrics.METRICS[name](*metrics.roc(m[kept], s[kept])) for kept in (c | ~m, ~c)
+                    metrics.METRICS[name](*metrics.roc(m[kept], s[kept]), 1)
+                    for kept in (c | ~m, ~c)
                 ]
                 each.append(sides[0] - sides[1])
             differences.append(np.mean(each))

@@ -134,12 +134,13 @@ def test_values_equal_metrics_of_physically_resampled_data():
     scores.attacks["strong"] = scores.attacks["strong"].round(1)  # ties
     found = leakage.values(scores, seed)
     of_samples = generator("resampled samples", seed)
+    nonmembers = int((~scores.member).sum(axis=1).min())
     for replicate in range(12):
         drawn = of_samples.integers(40, size=40)
         for attack, values in scores.attacks.items():
             for name, metric in metrics.METRICS.items():
                 each = [
-                    metric(*metrics.roc(m[drawn], v[drawn]))
+                    metric(*metrics.roc(m[drawn], v[drawn]), nonmembers)
                     for m, v in zip(scores.member, values, strict=True)
                 ]
                 assert found[attack][name].drawn[replicate] == pytest.approx(each, abs=1e-12)

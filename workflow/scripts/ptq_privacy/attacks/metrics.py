@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 FPRS = (0.001, 0.01)  # the false-positive rates at which the study looks
-LOWEST_RATE = 1e-5  # where the log-log area's axes begin
-LOWEST_FPR = 1e-3  # where the semi-log area's axis begins
+LOWEST = {"log_auc_loglog": 1e-5, "log_auc_semilog": 1e-3}
+"""Where logarithmic axes begin if the non-members resolve so low a rate; see `lowest`."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,28 @@ def curve(ranking: Ranking, weight: np.ndarray | None = None) -> tuple[np.ndarra
     return rates[0], rates[1]
 
 
+def corners(ranking: Ranking) -> Ranking:
+    """The same samples with fewer vertices: of those on one upright or level line the last.
+
+    No metric of `METRICS` changes, whatever the weights, and half the vertices take half the time.
+    """
+    first = np.append(0, ranking.last[:-1] + 1)
+    inside = np.add.reduceat(ranking.member.astype(np.int64), first)
+    # Of each score's samples: members alone, non-members alone, or both.
+    kind = np.where(inside == 0, 0, np.where(inside == ranking.last - first + 1, 1, 2))
+    turns = np.append((kind[1:] != kind[:-1]) | (kind[1:] == 2), True)
+    return Ranking(ranking.order, ranking.member, ranking.last[turns])
+
+
+def lowest(metric: str, nonmembers: int) -> float | None:
+    """Where a logarithmic area's axes begin: no lower than one non-member; None for other metrics.
+
+    Below one false positive an ROC says nothing, so an area that went on there would be a guess,
+    and not to be compared between data sets.
+    """
+    return max(LOWEST[metric], 1 / nonmembers) if metric in LOWEST else None
+
+
 def _within(fpr: np.ndarray, limit: float) -> np.ndarray:
     return fpr <= limit * (1 + 1e-9)  # k/n may round to just above the limit that it equals
 
@@ -84,43 +106,70 @@ def _tpr_at(fpr: np.ndarray, tpr: np.ndarray, limit: float) -> np.ndarray:
     return np.where(_within(fpr, limit), tpr, 0).max(axis=-1)
 
 
-def _auc(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+def _auc(fpr: np.ndarray, tpr: np.ndarray, nonmembers: int = 0) -> np.ndarray:
     return _trapezoid(fpr, tpr)
 
 
-def _balanced_accuracy(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+def _balanced_accuracy(fpr: np.ndarray, tpr: np.ndarray, nonmembers: int = 0) -> np.ndarray:
     return (1 + (tpr - fpr).max(axis=-1)) / 2
 
 
-def _log_auc_loglog(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
-    lowest = np.log10(LOWEST_RATE)
-    x, y = (1 - np.log10(np.maximum(rate, LOWEST_RATE)) / lowest for rate in (fpr, tpr))
+def _log_auc_loglog(fpr: np.ndarray, tpr: np.ndarray, nonmembers: int) -> np.ndarray:
+    start = lowest("log_auc_loglog", nonmembers) or 0
+    if start >= 1:  # a single non-member resolves no rate but 1
+        return tpr[..., -1]
+    x, y = (1 - np.log(np.maximum(rate, start)) / np.log(start) for rate in (fpr, tpr))
     return _trapezoid(x, y)
 
 
-def _log_auc_semilog(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+def _log_auc_semilog(fpr: np.ndarray, tpr: np.ndarray, nonmembers: int) -> np.ndarray:
     """Over a segment TPR = a + b FPR, so its integral over log FPR is a log FPR + b FPR."""
+    start = lowest("log_auc_semilog", nonmembers) or 0
+    if start >= 1:
+        return tpr[..., -1]
     width, rise = np.diff(fpr, axis=-1), np.diff(tpr, axis=-1)
     slope = rise / np.where(width > 0, width, 1)  # a vertical segment has no area whatever its b
     intercept = tpr[..., 1:] - slope * fpr[..., 1:]
-    seen = np.maximum(fpr, LOWEST_FPR)
+    seen = np.maximum(fpr, start)
     area = intercept * np.diff(np.log(seen), axis=-1) + slope * np.diff(seen, axis=-1)
-    return area.sum(axis=-1) / -np.log(LOWEST_FPR)
+    return area.sum(axis=-1) / -np.log(start)
 
 
 def _trapezoid(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (np.diff(x, axis=-1) * (y[..., 1:] + y[..., :-1])).sum(axis=-1) / 2
 
 
-# What the summary reports, each from fpr and tpr [..., vertices] to [...].
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "tpr_at_fpr_0.001": lambda fpr, tpr: _tpr_at(fpr, tpr, 0.001),
-    "tpr_at_fpr_0.01": lambda fpr, tpr: _tpr_at(fpr, tpr, 0.01),
+# What the summary reports, each from fpr and tpr [..., vertices] and the number of non-members
+# that the ROC was made of to [...].
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
+    "tpr_at_fpr_0.001": lambda fpr, tpr, nonmembers: _tpr_at(fpr, tpr, 0.001),
+    "tpr_at_fpr_0.01": lambda fpr, tpr, nonmembers: _tpr_at(fpr, tpr, 0.01),
     "auc": _auc,
     "balanced_accuracy": _balanced_accuracy,
     "log_auc_loglog": _log_auc_loglog,
     "log_auc_semilog": _log_auc_semilog,
 }
+
+
+def chance(metric: str, members: int, nonmembers: int) -> float:
+    """What an attack that knows nothing reaches on average, with distinct scores.
+
+    TPR at an FPR: of n non-members at most k = floor(n FPR) may be accused, so the threshold lies
+    above the (k + 1)-th highest of them, and a member's score is above that one in k + 1 of n + 1
+    cases. Semi-log area: the same rate at every k. Balanced accuracy: the mean of the Kolmogorov
+    and Smirnov statistic, to first order. Log-log area: the diagonal's, with as many members as
+    non-members.
+    """
+    if (limit := fpr_of(metric)) is not None:
+        return (int(nonmembers * limit * (1 + 1e-9)) + 1) / (nonmembers + 1)
+    if metric == "balanced_accuracy":
+        return float(0.5 + np.sqrt(np.pi / 8 * (1 / members + 1 / nonmembers)) / 2)
+    start = lowest(metric, nonmembers)
+    if metric == "log_auc_semilog" and start is not None and start < 1:
+        ends = np.maximum(np.arange(nonmembers + 1) / nonmembers, start)
+        rate = np.arange(1, nonmembers + 1) / (nonmembers + 1)
+        return float((rate * np.diff(np.log(ends))).sum() / -np.log(start))
+    return 0.5
 
 
 def roc(member: ArrayLike, score: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -192,16 +241,22 @@ def balanced_accuracy(member: ArrayLike, score: ArrayLike) -> float:
 
 
 def log_auc_loglog(member: ArrayLike, score: ArrayLike) -> float:
-    """Area under the ROC on log-log axes, from 1e-5 to 1, rescaled to 0..1. Chance level 0.5.
+    """Area under the ROC on log-log axes, rescaled to 0..1. Chance level 0.5.
 
-    Rates below 1e-5 count as 1e-5. The trapezoid rule joins the vertices in log-log coordinates.
+    Both axes go from 1e-5, or one in the number of non-members if that is more, to 1; lower rates
+    count as that. The trapezoid rule joins the vertices in log-log coordinates.
     """
-    return float(_log_auc_loglog(*roc(member, score)))
+    return float(_log_auc_loglog(*roc(member, score), _nonmembers(member)))
 
 
 def log_auc_semilog(member: ArrayLike, score: ArrayLike) -> float:
-    """TPR integrated over log10 FPR from 1e-3 to 1, divided by 3. Chance level 0.145.
+    """TPR integrated over log FPR, divided by the axis' length. Chance level 0.145 or `chance`.
 
-    Exact for the ROC as drawn on linear axes, straight from vertex to vertex.
+    The axis goes from 1e-3, or one in the number of non-members if that is more, to 1. Exact for
+    the ROC as drawn on linear axes, straight from vertex to vertex.
     """
-    return float(_log_auc_semilog(*roc(member, score)))
+    return float(_log_auc_semilog(*roc(member, score), _nonmembers(member)))
+
+
+def _nonmembers(member: ArrayLike) -> int:
+    return int((~np.asarray(member)).sum())

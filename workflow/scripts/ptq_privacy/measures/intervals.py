@@ -30,8 +30,8 @@ from scipy import special
 
 from ptq_privacy.study.seeds import generator
 
-REPLICATES = 200
-"""Resamplings. Only covariances are read off them, to a tenth or so; no percentiles."""
+REPLICATES = 100
+"""Resamplings. Only covariances are read off them, to a seventh or so; no percentiles."""
 
 NOTHING = 1e-24
 """A variance that rounding leaves of none."""

@@ -8,6 +8,7 @@ training the pool again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,14 +52,15 @@ def tabulate(scores: Scores, measured: Values) -> pd.DataFrame:
         `fpr_0.001_supported` (whether these non-members are enough for 0.1% to mean one or more),
         and for each metric `_mean` and `_std` (over targets, divided by their number less one; NaN
         for one target), `_low` and `_high` (the mean's 95% interval, as far as it is within 0..1)
-        and `_pooled` (of one ROC over all targets' samples).
+        and `_pooled` (of one ROC over all targets' samples); for the logarithmic areas also
+        `_from`, the rate at which their axes begin.
     """
     import pandas as pd  # half a second that jobs which only use the functions below need not pay
 
     targets = len(scores.targets)
     fewest = {
         "members": int(scores.member.sum(axis=1).min()),
-        "nonmembers": int((~scores.member).sum(axis=1).min()),
+        "nonmembers": _nonmembers(scores),
     }
     rows = []
     for attack, own in measured.items():
@@ -73,36 +75,44 @@ def tabulate(scores: Scores, measured: Values) -> pd.DataFrame:
                 f"{name}_std": own[name].each.std(ddof=1) if targets > 1 else np.nan,
                 f"{name}_low": max(found.low, 0.0),
                 f"{name}_high": min(found.high, 1.0),
-                f"{name}_pooled": float(metric(*pooled)),
+                f"{name}_pooled": float(metric(*pooled, fewest["nonmembers"])),
             }
+            if (start := metrics.lowest(name, fewest["nonmembers"])) is not None:
+                row[f"{name}_from"] = start
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def values(scores: Scores, seed: int) -> Values:
-    """Every metric of each target, as it is and resampled.
+def values(scores: Scores, seed: int, names: Sequence[str] = tuple(METRICS)) -> Values:
+    """Metrics of each target, as they are and resampled.
 
     The same seed draws the same samples whatever the attacks and their scores.
 
     Raises:
         ValueError: a target without members or without non-members.
     """
-    samples = scores.member.shape[1]
+    samples, nonmembers = scores.member.shape[1], _nonmembers(scores)
     # In the first place the data as they are: every sample once.
     weight = np.concatenate([np.ones((1, samples), np.int32), sample_weights(scores.member, seed)])
     chunk = max(1, VERTICES_PER_CHUNK // samples)
     measured: Values = {}
     for attack, score in scores.attacks.items():
-        found = {name: np.empty((len(weight), len(score))) for name in METRICS}
+        found = {name: np.empty((len(weight), len(score))) for name in names}
         for target, own in enumerate(zip(scores.member, score, strict=True)):
-            ranked = metrics.rank(*own)
+            ranked = metrics.corners(metrics.rank(*own))
             for start in range(0, len(weight), chunk):
                 rows = slice(start, start + chunk)
                 curve = metrics.curve(ranked, weight[rows])
-                for name, metric in METRICS.items():
-                    found[name][rows, target] = metric(*curve)
+                for name in names:
+                    metric = METRICS[name]
+                    found[name][rows, target] = metric(*curve, nonmembers)
         measured[attack] = {name: Resampled(own[0], own[1:]) for name, own in found.items()}
     return measured
+
+
+def _nonmembers(scores: Scores) -> int:
+    """Of the target with the fewest, which says how low the rates of all can be read."""
+    return int((~scores.member).sum(axis=1).min())
 
 
 def as_table(measured: Values) -> pd.DataFrame:

@@ -77,12 +77,5 @@ def note(nonmembers: int) -> str:
 
 
 def guessing(measure: Quoted, nonmembers: int) -> float:
-    """What an attack that knows nothing reaches on average, as shown.
-
-    Of n non-members at most k = floor(n FPR) may be accused, so the threshold lies above the
-    (k + 1)-th highest of them, and a member's score is above that one in k + 1 of n + 1 cases.
-    """
-    if measure.fpr is None:
-        return measure.chance
-    accused = int(nonmembers * measure.fpr * (1 + 1e-9))
-    return measure.scale * (accused + 1) / (nonmembers + 1)
+    """What an attack that knows nothing reaches on average, as shown: `metrics.chance`."""
+    return measure.scale * metrics.chance(measure.metric, nonmembers, nonmembers)

@@ -84,4 +84,5 @@ def _sets(targets: int, models: int, seed: int) -> Iterator[tuple[list[int], int
 
 def _measured(pool: Answers, target: int, score: np.ndarray) -> dict[str, float]:
     curve = metrics.roc(pool.member[target], score)
-    return {name: float(metrics.METRICS[name](*curve)) for name in METRICS}
+    nonmembers = int((~pool.member[target]).sum())
+    return {name: float(metrics.METRICS[name](*curve, nonmembers)) for name in METRICS}
