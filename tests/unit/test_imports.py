@@ -32,7 +32,7 @@ from ptq_privacy.answers import logits
 from ptq_privacy.answers.answer_blocks import LogitBlock
 from ptq_privacy.data import membership
 from ptq_privacy.files import scores
-from ptq_privacy.stages import assign_members, score_attacks, tabulate_members
+from ptq_privacy.stages import assign_members, measure_leakage, score_attacks, tabulate_members
 
 members = membership.draw(6, 2, 0)
 membership.write("members.parquet", dict(enumerate(members)))
@@ -41,8 +41,8 @@ label = np.arange(6, dtype=np.int16) % 2
 block = LogitBlock(0, 0, label, members[0], np.ones((6, 2), np.float32))
 logits.write("logits.parquet", [block], 2, {})
 list(logits.read("logits.parquet"))
-scores.write("scores.parquet", [0, 1], label, members, {"attack": np.ones((2, 6))})
-scores.read("scores.parquet")
+scores.write("scores.parquet", [0, 1], label, members, {"attack": np.arange(12.0).reshape(2, 6)})
+measure_leakage.measure_leakage("scores.parquet", "leakage.parquet", "values.parquet", seed=0)
 """
 
 

@@ -1,6 +1,7 @@
 """Score files, and metrics against those of physically resampled data."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -148,7 +149,7 @@ def test_values_equal_metrics_of_physically_resampled_data():
 
 def test_values_are_read_as_written():
     measured = leakage.values(planted(targets=3), 1)
-    table = leakage.as_table(measured)
+    table = pd.DataFrame(leakage.as_columns(measured))
     assert len(table) == 2 * 3 * (intervals.REPLICATES + 1)
     for attack, by_name in leakage.from_table(table).items():
         for name, own in by_name.items():

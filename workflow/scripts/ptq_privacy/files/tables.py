@@ -10,8 +10,9 @@ most jobs do with a table.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -79,6 +80,17 @@ def write_frame(path: str | Path, frame: pd.DataFrame, origin: Origin | None = N
     write(path, pa.Table.from_pandas(frame, preserve_index=False), origin)
 
 
+def write_columns(
+    path: str | Path, columns: Mapping[str, Sequence[Any]], origin: Origin | None = None
+) -> None:
+    """Write columns of text or of numbers, one row or more, as `write` does."""
+    arrays = [
+        _text(values) if isinstance(values[0], str) else to_arrow(np.asarray(values))
+        for values in columns.values()
+    ]
+    write(path, pa.Table.from_arrays(arrays, names=list(columns)), origin)
+
+
 def read_frame(path: str | Path) -> pd.DataFrame:
     """Read a data frame, as `read` does."""
     return read(path).to_pandas()
@@ -102,10 +114,20 @@ def to_arrow(values: np.ndarray) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, buffer])
 
 
+def _text(values: Sequence[str]) -> pa.Array:
+    encoded = [value.encode() for value in values]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.StringArray.from_buffers(
+        len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))
+    )
+
+
 def to_numpy(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """A column as numpy has it: [N], not to be written to."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     kind = array.type
+    if pa.types.is_string(kind):
+        return np.array(array.to_pylist(), object)
     if array.null_count or not (pa.types.is_primitive(kind) and len(array)):
         return array.to_numpy(zero_copy_only=False)
     start, stop = array.offset, array.offset + len(array)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -55,16 +55,21 @@ def tabulate(scores: Scores, measured: Values) -> pd.DataFrame:
         and `_pooled` (of one ROC over all targets' samples); for the logarithmic areas also
         `_from`, the rate at which their axes begin.
     """
-    import pandas as pd  # half a second that jobs which only use the functions below need not pay
+    import pandas as pd  # half a second that the measuring jobs need not pay
 
+    return pd.DataFrame(rows(scores, measured))
+
+
+def rows(scores: Scores, measured: Values) -> list[dict[str, Any]]:
+    """The rows of `tabulate`."""
     targets = len(scores.targets)
     fewest = {
         "members": int(scores.member.sum(axis=1).min()),
         "nonmembers": _nonmembers(scores),
     }
-    rows = []
+    table = []
     for attack, own in measured.items():
-        row: dict[str, object] = {"attack": attack, "targets": targets, **fewest}
+        row: dict[str, Any] = {"attack": attack, "targets": targets, **fewest}
         row["ties"] = np.mean([metrics.ties(target) for target in scores.attacks[attack]])
         row["fpr_0.001_supported"] = metrics.supports(fewest["nonmembers"], "tpr_at_fpr_0.001")
         pooled = metrics.roc(scores.member.ravel(), scores.attacks[attack].ravel())
@@ -79,8 +84,8 @@ def tabulate(scores: Scores, measured: Values) -> pd.DataFrame:
             }
             if (start := metrics.lowest(name, fewest["nonmembers"])) is not None:
                 row[f"{name}_from"] = start
-        rows.append(row)
-    return pd.DataFrame(rows)
+        table.append(row)
+    return table
 
 
 def values(scores: Scores, seed: int, names: Sequence[str] = tuple(METRICS)) -> Values:
@@ -115,23 +120,25 @@ def _nonmembers(scores: Scores) -> int:
     return int((~scores.member).sum(axis=1).min())
 
 
-def as_table(measured: Values) -> pd.DataFrame:
+def as_columns(measured: Values) -> dict[str, Any]:
     """Columns `attack`, `replicate` (0: as it is), `target` (its place) and one a metric."""
-    import pandas as pd
-
+    attacks: list[str] = []
     parts = []
     for attack, by_name in measured.items():
         drawn = {name: np.vstack([own.each, own.drawn]) for name, own in by_name.items()}
         replicates, targets = next(iter(drawn.values())).shape
         place = np.indices((replicates, targets), np.int32).reshape(2, -1)
-        known = {"attack": attack, "replicate": place[0], "target": place[1]}
         own = {name: values.ravel() for name, values in drawn.items()}
-        parts.append(pd.DataFrame({**known, **own}))
-    return pd.concat(parts, ignore_index=True)
+        parts.append({"replicate": place[0], "target": place[1], **own})
+        attacks += [attack] * place.shape[1]
+    return {
+        "attack": attacks,
+        **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+    }
 
 
 def from_table(table: pd.DataFrame) -> Values:
-    """What `as_table` wrote."""
+    """What a table of `as_columns` holds."""
     found: Values = {}
     for attack, rows in table.groupby("attack", sort=False):
         shape = (-1, int(rows["target"].max()) + 1)

@@ -20,5 +20,7 @@ def measure_leakage(
     """Write `leakage.tabulate` of a score file, and the targets' values behind its intervals."""
     known = score_files.read(scores)
     measured = leakage.values(known, seed)
-    tables.write_frame(output, leakage.tabulate(known, measured), origin)
-    tables.write_frame(values_output, leakage.as_table(measured), origin)
+    rows = leakage.rows(known, measured)
+    by_column = {name: [row[name] for row in rows] for name in rows[0]}
+    tables.write_columns(output, by_column, origin)
+    tables.write_columns(values_output, leakage.as_columns(measured), origin)
