@@ -136,7 +136,7 @@ def test_of_pairs_all_is_kept_but_the_targets_own(models, queries):
         for query in range(queries):
             for side, inside in enumerate((True, False)):
                 fit, mean = fits[query][2][side], means[query][2][side]
-                assert fit.weight == 1
+                assert fit.count == 1
                 for sample in range(samples):
                     values = [
                         phi[m, sample, query]
@@ -176,7 +176,7 @@ def test_without_pairs_a_sample_keeps_as_many_values_on_either_side(models, quer
         for query in range(queries):
             for side in (0, 1):
                 values = [phi[m, sample, query] for m in sorted(kept[side][sample])]
-                assert fits[query][2][side].weight[0, sample] == fewest
+                assert fits[query][2][side].count[0, sample] == fewest
                 assert_fits(fits[query][2][side], (0, sample), values)
                 mean = means[query][2][side][0, sample]
                 assert mean == pytest.approx(np.mean(expit(values)), rel=1e-12)

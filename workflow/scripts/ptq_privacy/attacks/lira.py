@@ -59,9 +59,9 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
     for block, query, both in sides.fits(evidence):
         for side, fit in enumerate(both):
             medians[side, query][:, block] = fit.median
-            means[side, query] += (fit.mean * fit.weight).sum(axis=1)
-            squares[side, query] += (fit.square * fit.weight).sum(axis=1)
-            weights[side, query] += (fit.weight + np.zeros(fit.median.shape)).sum(axis=1)
+            means[side, query] += (fit.mean * fit.count).sum(axis=1)
+            squares[side, query] += (fit.square * fit.count).sum(axis=1)
+            weights[side, query] += (fit.count + np.zeros(fit.median.shape)).sum(axis=1)
         phi, median = attacked[:, block, query], medians[:, query, :, block]
         _add(found, faint, "", block, phi, row_of, median, [fit.deviation for fit in both])
     fixed = sides.deviation(means / weights, squares / weights)

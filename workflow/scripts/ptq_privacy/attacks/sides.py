@@ -41,11 +41,11 @@ def rows(evidence: Evidence) -> np.ndarray:
 class Fit:
     """Median and spread of each sample's values on one side: float64 [rows, samples].
 
-    weight: of a sample where all are pooled: how many values it has; 1 where all have as many.
+    count: of the values; one number where all samples have as many.
     mean, square: of the residuals around the median, and of their squares.
     """
 
-    weight: int | np.ndarray
+    count: int | np.ndarray
     median: np.ndarray
     mean: np.ndarray
     square: np.ndarray
@@ -60,10 +60,16 @@ def deviation(mean: np.ndarray, square: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(square - mean**2, DEVIATION_FLOOR**2))
 
 
-def fits(evidence: Evidence) -> Iterator[tuple[slice, int, tuple[Fit, Fit]]]:
-    """Yield (samples, query, (fit of the in-values, of the out-values)) block by block."""
+def fits(
+    evidence: Evidence, pool: np.ndarray | None = None
+) -> Iterator[tuple[slice, int, tuple[Fit, Fit]]]:
+    """Yield (samples, query, (fit of the in-values, of the out-values)) block by block.
+
+    Args:
+        pool: [models, samples, queries], in place of the evidence's `shadow`.
+    """
     pairs = np.unique(np.asarray(evidence.targets) // 2)
-    for block, query, sides in _sides(evidence):
+    for block, query, sides in _sides(evidence, evidence.shadow if pool is None else pool):
         if evidence.paired:
             inside, outside = sides
             yield block, query, (_without(inside, pairs), _without(outside, pairs))
@@ -73,12 +79,19 @@ def fits(evidence: Evidence) -> Iterator[tuple[slice, int, tuple[Fit, Fit]]]:
 
 
 def means(
-    evidence: Evidence, of: Callable[[np.ndarray], np.ndarray]
+    evidence: Evidence,
+    of: Callable[[np.ndarray], np.ndarray],
+    pool: np.ndarray | None = None,
 ) -> Iterator[tuple[slice, int, tuple[np.ndarray, np.ndarray]]]:
-    """Yield (samples, query, (means of a function of the in-values, of the out-values))."""
+    """Yield (samples, query, (means of a function of the in-values, of the out-values)).
+
+    Args:
+        pool: as of `fits`.
+    """
     pairs = np.unique(np.asarray(evidence.targets) // 2)
     left = len(evidence.member) // 2 - 1
-    for block, query, (inside, outside) in _sides(evidence):
+    own = evidence.shadow if pool is None else pool
+    for block, query, (inside, outside) in _sides(evidence, own):
         if evidence.paired:
             both = (sums_without_each(of(values))[pairs] / left for values in (inside, outside))
         else:
@@ -87,11 +100,11 @@ def means(
 
 
 def _sides(
-    evidence: Evidence,
+    evidence: Evidence, pool: np.ndarray
 ) -> Iterator[tuple[slice, int, tuple[np.ndarray, np.ndarray]]]:
     """In- and out-values: of pairs [all pairs, samples], else [targets, values, samples] with NaN
     where a sample has fewer."""
-    pool, member = evidence.shadow, evidence.member
+    member = evidence.member
     drawn = {t: generator("balanced sides", evidence.seed, t) for t in set(evidence.targets)}
     for block in sample_blocks(pool.shape[1]):
         if not evidence.paired:
@@ -146,7 +159,7 @@ def _fit(values: np.ndarray) -> Fit:
     median = np.nanmedian(values, axis=1)
     residual = values - median[:, None]
     return Fit(
-        weight=(~np.isnan(values)).sum(axis=1),
+        count=(~np.isnan(values)).sum(axis=1),
         median=median,
         mean=np.nanmean(residual, axis=1),
         square=np.nanmean(residual**2, axis=1),
@@ -172,7 +185,7 @@ def _without(values: np.ndarray, pairs: np.ndarray) -> Fit:
         shift /= 2
     square -= shift * (2 * total - left * shift)
     total -= left * shift
-    return Fit(1, median=shift + centre, mean=total / left, square=square / left)
+    return Fit(left, median=shift + centre, mean=total / left, square=square / left)
 
 
 def sums_without_each(values: np.ndarray) -> np.ndarray:

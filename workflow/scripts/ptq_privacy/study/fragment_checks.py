@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from ptq_privacy.study import fragments
+from ptq_privacy.study.adversaries import ADVERSARIES, DEFAULT
 from ptq_privacy.study.allowed import Validator
 from ptq_privacy.study.fragments import Fragment
 
@@ -85,6 +86,12 @@ def check(fragment: Fragment) -> None:
         scores and isinstance(scores, dict) and fragments.texts(scores.values())
     ):
         raise ValueError(f"{fragment.path}: scores: needs the title of each score")
+    adversaries = fragment.more.get("adversaries", DEFAULT)
+    if not isinstance(adversaries, list | tuple) or not set(adversaries) <= set(ADVERSARIES):
+        raise ValueError(
+            f"{fragment.path}: adversaries: {adversaries!r}; allowed: a list of "
+            f"{', '.join(ADVERSARIES)}"
+        )
 
 
 def _check_properties(path: Path, properties: Mapping[str, Any]) -> None:

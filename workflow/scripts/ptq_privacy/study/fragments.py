@@ -20,7 +20,7 @@ SCHEMAS = SCRIPTS.parent / "schemas"
 
 KINDS = {
     "compressions": {"work", "widest"},
-    "attacks": {"scores"},
+    "attacks": {"scores", "adversaries"},
     "networks": set(),
     "sources": {"shape", "classes", "files"},
 }
