@@ -45,8 +45,8 @@ rule all:
         figures=[*rules.conclude.input.svg, *rules.conclude.input.png],
         statistics=[
             *ALL_COMPARISONS,
-            *of_each_network(EXPOSURE, adversary=STUDY.adversaries),
-            *of_each_network(EXPOSURE_SUMMARY, adversary=STUDY.adversaries),
+            *of_each_network(EXPOSURE),
+            *of_each_network(EXPOSURE_SUMMARY),
             *CALIBRATIONS,
             *ALL_THRESHOLDS,
         ],

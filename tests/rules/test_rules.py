@@ -181,8 +181,12 @@ def test_compare_variants(study, finished):
 def test_compare_calibration(study, finished):
     path = rerun(study, "compare_calibration", f"{NETWORK}/calibration.parquet")
     table = pd.read_parquet(path)
-    assert len(table) == 2 * 2 * 3
+    assert len(table) == 2 * 2 * 3 + 2
     assert (table["calibration_samples"] == 64).all()
+    changes = table[table["metric"] == "auc_of_change"]
+    assert changes["variant"].tolist() == ["brecq-w1.58", "brecq-w1.58-head8"]
+    assert set(changes["attack"]) == {"change"}
+    assert changes["placebo_mean"].to_numpy() == pytest.approx(0.5, abs=0.05)
     # 64 of each target's 120 members calibrate; together they have the AUC of all members.
     auc = table.query("metric == 'auc' and variant == 'brecq-w1.58' and adversary == 'adaptive'")
     leakage = pd.read_parquet(study.results / f"{TERNARY}/leakage-adaptive.parquet")
@@ -211,25 +215,33 @@ def test_measure_exposure(study, finished):
     path = rerun(
         study,
         "measure_exposure",
-        f"{NETWORK}/exposure-adaptive.parquet",
-        f"{NETWORK}/exposure-summary-adaptive.parquet",
+        f"{NETWORK}/exposure.parquet",
+        f"{NETWORK}/exposure-summary.parquet",
     )
     table = pd.read_parquet(path)
-    assert table["variant"].value_counts().to_dict() == {
-        "full": 240,
-        "brecq-w1.58": 240,
-        "brecq-w1.58-head8": 240,
+    assert table.groupby(["adversary", "variant"]).size().to_dict() == {
+        (adversary, variant): 240
+        for adversary in ("transfer", "adaptive")
+        for variant in ("full", "brecq-w1.58", "brecq-w1.58-head8")
     }
     assert (table[["targets_in", "targets_out"]] == 1).all(axis=None)
-    leakage = pd.read_parquet(study.results / f"{TERNARY}/leakage-adaptive.parquet")
-    expected = leakage.set_index("attack").loc["lira_online", "tpr_at_fpr_0.01_mean"]
-    own = table[table["variant"] == "brecq-w1.58"]
-    assert own["caught_0.01"].mean() == pytest.approx(expected, abs=1e-12)
-    summary = pd.read_parquet(study.results / f"{NETWORK}/exposure-summary-adaptive.parquet")
+    assert table["signal"].isna().all()  # one pair of targets shows no deviation
+    own = table.query("adversary == 'adaptive' and variant == 'brecq-w1.58'")
+    assert own["false_0.01"].mean() == pytest.approx(0.01, abs=1e-6)
+    # At 1.2 of 120 non-members members are called, by the chance that they lie above the threshold.
+    scores = pd.read_parquet(study.results / f"{TERNARY}/scores-adaptive.parquet")
+    for target, rows in scores.groupby("target"):
+        outside = np.sort(rows[~rows["member"]]["lira_online"])
+        inside = rows[rows["member"]].set_index("sample")["lira_online"]
+        caught = own.set_index("sample")["caught_0.01"].loc[inside.index]
+        assert (caught[inside > outside[-1]] == 1).all(), target
+        assert (caught[inside < outside[-3]] == 0).all(), target
+    summary = pd.read_parquet(study.results / f"{NETWORK}/exposure-summary.parquet")
+    summary = summary[summary["adversary"] == "adaptive"]
     summary = summary.set_index(["fpr", "statistic", "variant", "group"])["estimate"]
     exposed = own["caught_0.01"].mean() - own["false_0.01"].mean()
     assert summary[0.01, "exposure", "brecq-w1.58", "all"] == pytest.approx(exposed, abs=1e-6)
-    assert same_bytes(study, finished, f"{NETWORK}/exposure-adaptive.parquet")
+    assert same_bytes(study, finished, f"{NETWORK}/exposure.parquet")
 
 
 def test_calibrate_thresholds(study, finished):

@@ -117,6 +117,7 @@ rule compare_variants:
 rule compare_calibration:
     input:
         scores=of_each_variant(SCORES, COMPRESSED_CELLS),
+        logits=logits_of_targets(STUDY.variants),
     output:
         calibration=CALIBRATION,
     log:
@@ -134,7 +135,9 @@ rule compare_calibration:
         code=code("compare_calibration"),
         settings={
             "cells": COMPRESSED_CELLS,
+            "variants": [str(variant) for variant in STUDY.variants],
             "attack": config["attacks"]["headline"],
+            "targets": STUDY.pool.targets,
             "calibration_samples": config["compression"]["calibration_samples"],
             "seed": config["seed"],
         },
@@ -174,15 +177,16 @@ rule bound_epsilon:
 
 rule measure_exposure:
     input:
-        scores=scores_of_variants,
+        scores=of_each_variant(SCORES),
+        logits=logits_of_targets(STUDY.variants),
         full_logits=pool_logits(["full"]),
     output:
         exposure=EXPOSURE,
         summary=EXPOSURE_SUMMARY,
     log:
-        "<logs>/{dataset}/{network}/measure_exposure-{adversary}.log",
+        "<logs>/{dataset}/{network}/measure_exposure.log",
     benchmark:
-        "<benchmarks>/{dataset}/{network}/measure_exposure-{adversary}.tsv"
+        "<benchmarks>/{dataset}/{network}/measure_exposure.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -194,11 +198,12 @@ rule measure_exposure:
         code=code("measure_exposure", "headline"),
         settings={
             **HEADLINE_SETTINGS,
+            "cells": VARIANT_CELLS,
             "variants": [str(variant) for variant in STUDY.variants],
             "attack": config["attacks"]["headline"],
         },
     message:
-        "Looking which samples of {wildcards.dataset} stay exposed in {wildcards.network} ({wildcards.adversary})."
+        "Looking which samples of {wildcards.dataset} stay exposed in {wildcards.network}."
     script:
         "../scripts/measure_exposure.py"
 

@@ -37,8 +37,8 @@ SWEEP = "<results>/{dataset}/{network}/full/shadow-sweep.parquet"
 COMPARISONS = "<results>/{dataset}/{network}/comparisons.parquet"
 CALIBRATION = "<results>/{dataset}/{network}/calibration.parquet"
 EPSILON = "<results>/{dataset}/{network}/epsilon.parquet"
-EXPOSURE = "<results>/{dataset}/{network}/exposure-{adversary}.parquet"
-EXPOSURE_SUMMARY = "<results>/{dataset}/{network}/exposure-summary-{adversary}.parquet"
+EXPOSURE = "<results>/{dataset}/{network}/exposure.parquet"
+EXPOSURE_SUMMARY = "<results>/{dataset}/{network}/exposure-summary.parquet"
 THRESHOLDS = "<results>/{dataset}/{network}/thresholds.parquet"
 SUMMARY = "<results>/tables/summary.parquet"
 
@@ -94,6 +94,20 @@ def target_logits(wildcards):
     return expand(
         LOGITS, stored=wildcards.variant, shard=STUDY.pool.target_shards, **wildcards
     )
+
+
+def logits_of_targets(variants):
+    """The targets of a network, at each of some variants."""
+    return [
+        path
+        for variant in variants
+        for path in expand(
+            LOGITS,
+            stored=variant,
+            shard=STUDY.pool.target_shards,
+            allow_missing=True,
+        )
+    ]
 
 
 def checkpoints_of(cell):

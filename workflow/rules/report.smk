@@ -246,11 +246,8 @@ rule plot_exposure:
     input:
         summary=SUMMARY,
         dataset=DATASET,
-        summaries=expand(
-            EXPOSURE_SUMMARY, adversary=STUDY.adversaries, allow_missing=True
-        ),
-        # Of the adversary who knows most.
-        exposure=expand(EXPOSURE, adversary=STUDY.adversaries[-1], allow_missing=True),
+        exposure_summary=EXPOSURE_SUMMARY,
+        exposure=EXPOSURE,
     output:
         svg=report(
             figure("exposure", "svg"),
@@ -282,7 +279,6 @@ rule plot_exposure:
     params:
         code=code("plot_exposure", "show"),
         titles=TITLES,
-        adversaries=STUDY.adversaries,
     message:
         "Drawing which images of {wildcards.dataset} stay exposed in {wildcards.network}."
     script:
@@ -295,7 +291,7 @@ rule conclude:
         comparisons=ALL_COMPARISONS,
         calibration=CALIBRATIONS,
         sweeps=of_each_network(SWEEP),
-        exposures=of_each_network(EXPOSURE_SUMMARY, adversary=STUDY.adversaries),
+        exposures=of_each_network(EXPOSURE_SUMMARY),
         thresholds=ALL_THRESHOLDS,
         svg=[reported(shown, "svg") for shown in REPORTED],
         png=[reported(shown, "png") for shown in REPORTED],
@@ -332,7 +328,6 @@ rule conclude:
         settings={
             "study": config["study"],
             "networks": NETWORKS,
-            "adversaries": STUDY.adversaries,
             "attacks": ATTACKS_SHOWN,
             "figures": REPORTED,
         },

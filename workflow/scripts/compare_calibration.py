@@ -5,6 +5,7 @@ from ptq_privacy.stages.compare_calibration import compare_calibration
 joblog.start(snakemake.log[0])
 compare_calibration(
     snakemake.input.scores,
+    snakemake.input.logits,
     snakemake.output.calibration,
     **snakemake.params.settings,
     origin=origin.record(

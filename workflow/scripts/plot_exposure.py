@@ -7,7 +7,7 @@ given, output = snakemake.input, snakemake.output
 plot_exposure(
     given.summary,
     given.exposure,
-    dict(zip(snakemake.params.adversaries, given.summaries, strict=True)),
+    given.exposure_summary,
     given.dataset,
     snakemake.wildcards.dataset,
     snakemake.wildcards.network,

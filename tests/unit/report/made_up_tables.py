@@ -118,6 +118,7 @@ def exposures(methods=METHODS, recipes=RECIPES):
             if variant.compressed and group in ("top_1%", "other_99%"):
                 kept = (0.4, -0.9, 2.5) if place == 3 else (0.5, 0.3, 0.7)
                 rows.append(("kept", str(variant), "", group, *kept))
+                rows.append(("signal_kept", str(variant), "", group, *kept))
         if variant.compressed:
             row = ("correlation_same_targets", "full", str(variant), "all")
             rows.append((*row, 0.4 - 0.05 * (place % 9), -0.5, 0.6))

@@ -240,59 +240,6 @@ def test_adaptation_and_the_share_that_it_takes_back():
     assert nothing.table is None
 
 
-def test_outliers_are_compared_with_the_others():
-    rows = [("brecq-w2", 0.10, 0.30), ("obc-w2", -0.30, -0.10), ("nearest-w2", NAN, NAN)]
-    table = pd.DataFrame(rows, columns=["variant", "low", "high"])
-    table = table.assign(statistic="kept_top_minus_other", fpr=0.01, group="", estimate=0.0)
-    other = table.assign(fpr=0.001, low=0.5, high=0.6)
-    kept = table.assign(statistic="kept", group="top_1%", estimate=0.3)
-    exposed = {"transfer": pd.concat([table, other, kept])}
-    section = conclusions.outliers(exposed, 500)
-    assert len(section.sentences) == 3
-    assert section.sentences[0].endswith(
-        "keep a larger share of their exposure than the others at BRECQ 2 bits, by at least 10 "
-        "points."
-    )
-    assert "keep a smaller share" in section.sentences[1]
-    assert section.sentences[1].endswith("at OBC 2 bits, by at least 10 points.")
-    assert section.sentences[2].startswith("For nearest 2 bits this could not be told")
-    assert "| BRECQ 2 bits | 30 [10, 30] |" in cells.markdown(section.table)
-    few = conclusions.outliers(exposed, 99)
-    assert few.sentences == (
-        "This cannot be told: 99 non-members a target do not resolve 1 % FPR.",
-    )
-    without = pd.DataFrame({"statistic": ["exposure"], "variant": ["full"], "fpr": [0.01]})
-    without = without.assign(note="needs a whole pair of targets", group="all")
-    without = without.assign(estimate=NAN, low=NAN, high=NAN)
-    assert conclusions.outliers({"transfer": without}, 500).sentences == (
-        "This cannot be told: it needs a whole pair of targets.",
-    )
-
-
-def test_calibration_samples_are_compared_with_other_members():
-    table = pd.DataFrame(
-        {
-            "metric": TPR,
-            "adversary": "adaptive",
-            "variant": ["brecq-w2", "obc-w2"],
-            "low": [0.001, -0.002],
-            "high": [0.004, 0.002],
-            "calibration": [0.012, 0.01],
-            "other": [0.01, 0.01],
-            "difference": [0.002, 0.0],
-        }
-    )
-    section = conclusions.calibrated(table, quoted.quoted(5000))
-    assert section.sentences == (
-        "To the adaptive adversary, calibration samples of BRECQ 2 bits are easier to tell than "
-        "other members, by at least 0.10 points of the TPR at 0.1 % FPR.",
-        "To the adaptive adversary, calibration samples of OBC 2 bits are not distinguishable from "
-        "other members; its interval reaches from -0.20 to +0.20 points of the TPR at 0.1 % FPR.",
-    )
-    row = "| BRECQ 2 bits | 1.20 | 1.00 | **+0.20 [+0.10, +0.40]** |"
-    assert row in cells.markdown(section.table)
-
-
 def test_a_threshold_is_held_against_its_limit_and_a_call_has_a_worth():
     table = pd.DataFrame(
         {

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ptq_privacy.report import guarantees
+from ptq_privacy.report import cells, guarantees
 
 ROWS = [("full", "transfer", 1.7369), ("obc-w2", "transfer", 0.3), ("obc-w2", "adaptive", 0.0)]
 
@@ -15,7 +15,7 @@ def summary(rows=ROWS):
 def test_a_bound_is_rounded_down():
     text = guarantees.remark(summary(), "lira_online")
     assert "with an epsilon below 1.73 (delta 1e-05) can hold" in text
-    found = guarantees.rounded_down(pd.Series([0.0, 0.2999, 1.9999])).tolist()
+    found = cells.rounded_down(pd.Series([0.0, 0.2999, 1.9999])).tolist()
     assert found == [0.0, 0.29, 1.99]
 
 

@@ -21,7 +21,6 @@ the whole pool again beyond what that changes sample by sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -149,44 +148,3 @@ def _variance(resampled: Resampled) -> tuple[float, float]:
     pairs = targets * (targets - 1) / 2
     degrees = variance**2 / (spread**2 / (targets - 1) + together**2 / pairs)
     return variance, degrees
-
-
-# What follows are the percentiles of a crossed bootstrap, about 1.8 times too wide for differences,
-# until `calibration_leak` and `outliers` go by `estimate`.
-
-LEVEL = (2.5, 97.5)
-
-
-def weights_in_chunks(
-    member: np.ndarray, seed: int, replicates: int, chunk: int
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """`sample_weights`, some replicates at a time: their places and float64 [of them, samples]."""
-    stream, members = generator("resampled samples", seed), member.astype(np.float32)
-    for start in range(0, replicates, chunk):
-        stop = min(start + chunk, replicates)
-        weights = [_weights(stream, members) for _ in range(start, stop)]
-        yield slice(start, stop), np.stack(weights).astype(np.float64)
-
-
-def target_draws(targets: int, seed: int, replicates: int) -> np.ndarray:
-    """The targets, 0..targets-1, that each replicate draws: int [replicates, targets]."""
-    return generator("resampled targets", seed).integers(targets, size=(replicates, targets))
-
-
-def mean_over(draws: np.ndarray, each: np.ndarray) -> np.ndarray:
-    """Means over the drawn targets of what each target measured [replicates, targets]."""
-    return np.take_along_axis(each, draws, axis=1).mean(axis=1)
-
-
-def interval(replicates: np.ndarray) -> tuple[float, float]:
-    """The 95% percentile interval of a bootstrap distribution; NaN where a replicate is."""
-    low, high = np.percentile(replicates, LEVEL)
-    return float(low), float(high)
-
-
-def p_value(differences: np.ndarray) -> float:
-    """Two-sided p of a difference being zero, from its bootstrap distribution [replicates]."""
-    if np.isnan(differences).any():
-        return float("nan")
-    rarer = min((differences <= 0).sum(), (differences >= 0).sum())
-    return float(min(1.0, 2 * (rarer + 1) / (len(differences) + 1)))

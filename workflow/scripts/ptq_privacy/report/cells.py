@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from ptq_privacy.report import style
 from ptq_privacy.report.quoted import Quoted
+from ptq_privacy.study.variants import Variant
 
 
 class Interval(NamedTuple):
@@ -48,6 +51,7 @@ class Interval(NamedTuple):
 
 
 UNKNOWN = "–"
+DIGITS_OF_BOUNDS = 2
 ESTIMATE = ("estimate", "low", "high")
 
 
@@ -96,6 +100,16 @@ def values(rows: pd.DataFrame, part: str, scale: float, digits: int) -> pd.Serie
     """A value without an interval for each row, by the row's `name`."""
     unknown = rows.assign(unknown=float("nan"))
     return column(unknown, (part, "unknown", "unknown"), scale, digits)
+
+
+def named(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of variants with a `name` for people."""
+    return rows.assign(name=[style.name(Variant.recorded(text)) for text in rows["variant"]])
+
+
+def rounded_down(bounds: pd.Series) -> pd.Series:
+    """Lower bounds as they are shown."""
+    return np.floor(bounds * 10**DIGITS_OF_BOUNDS + 1e-9) / 10**DIGITS_OF_BOUNDS
 
 
 def joined(columns: Mapping[str, pd.Series], first: str = "variant") -> pd.DataFrame | None:

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ptq_privacy.attacks import metrics
-from ptq_privacy.report import cells, exposure_figure, guarantees, quoted, style, sweep
+from ptq_privacy.report import cells, guarantees, quoted, style, sweep, whose_samples
 from ptq_privacy.report.quoted import Quoted
 from ptq_privacy.report.sentences import (
     HIGHER,
@@ -25,10 +24,8 @@ from ptq_privacy.report.sentences import (
     grouped,
     of_those_accused,
 )
-from ptq_privacy.study.variants import Variant
 
 NOT_COMPARED = pd.DataFrame(columns=["kind", "attack", "variant", "adversary", *cells.ESTIMATE])
-GROUPS = {"top_1%": "top 1 %", "other_99%": "others"}
 
 
 def of_network(
@@ -62,16 +59,16 @@ def of_network(
         sections = [
             leakage(own, summary, measure, attacks[0]),
             adaptation(own, measure, attacks),
-            outliers(exposed, nonmembers),
+            whose_samples.outliers(exposed, nonmembers),
         ]
         looked = [
             own[(own["kind"] == "against_full") & (own["attack"] == attacks[0])],
             own[(own["kind"] == "adaptive_minus_transfer") & own["attack"].isin(attacks)],
-            *(_kept_top_minus_other(table) for table in exposed.values()),
+            *(whose_samples.top_against_others(table) for table in exposed.values()),
         ]
     if calibration is not None:
-        sections.append(calibrated(calibration, measure))
-        looked.append(calibration[calibration["metric"] == measure.metric])
+        sections.append(whose_samples.calibrated(calibration, measure))
+        looked.append(whose_samples.of_calibration(calibration, measure))
     sections += [worth(thresholds, measure, attacks[0]), strength(swept, measure)]
     sections.append(guarantees.section(summary, attacks[0]))
     if thresholds is not None:
@@ -95,7 +92,7 @@ def leakage(compared: pd.DataFrame, summary: pd.DataFrame, measure: Quoted, atta
     measured = summary[summary["attack"] == attack]
     columns = {}
     for adversary in measured["adversary"].unique():
-        own = _named(rows[rows["adversary"] == adversary])
+        own = cells.named(rows[rows["adversary"] == adversary])
         to = f"To the {adversary} adversary, {{who}}"
         words = Words(
             higher=f"{to} leak{{s}} more than full precision",
@@ -104,7 +101,7 @@ def leakage(compared: pd.DataFrame, summary: pd.DataFrame, measure: Quoted, atta
         )
         sentences += _grouped(own, words, measure)
         full = measured["variant"] == "full"
-        level = _named(measured[(measured["adversary"] == adversary) | full])
+        level = cells.named(measured[(measured["adversary"] == adversary) | full])
         sentences += _above(level, measure, nonmembers, to)
         parts = [f"{measure.metric}_{part}" for part in ("mean", "low", "high")]
         columns[f"{measure.label}, {adversary}"] = cells.measured(level, measure, parts)
@@ -134,7 +131,7 @@ def adaptation(compared: pd.DataFrame, measure: Quoted, attacks: Sequence[str]) 
     sentences, columns = [], {}
     for attack in attacks:
         own = compared[compared["attack"] == attack]
-        risen = _named(own[own["kind"] == "adaptive_minus_transfer"])
+        risen = cells.named(own[own["kind"] == "adaptive_minus_transfer"])
         if risen.empty:
             continue
         title = style.score_title(attack)
@@ -144,7 +141,7 @@ def adaptation(compared: pd.DataFrame, measure: Quoted, attacks: Sequence[str]) 
             open=f"With {title} no difference between the adversaries can be told at {{who}}",
         )
         sentences += _grouped(risen, words, measure)
-        taken = _named(own[own["kind"] == "taken_back"])
+        taken = cells.named(own[own["kind"] == "taken_back"])
         sure = taken[taken["low"] > 0]
         words = Words(
             "Of the apparent gain in privacy at {who}, adapting takes back a part", "", ""
@@ -159,74 +156,13 @@ def adaptation(compared: pd.DataFrame, measure: Quoted, attacks: Sequence[str]) 
     )
 
 
-def outliers(exposed: Mapping[str, pd.DataFrame], nonmembers: int) -> Section:
-    """Whether the most exposed samples keep more of their exposure than the others."""
-    question, fpr = "Are the most exposed samples protected too?", exposure_figure.FPR
-    if not metrics.supports(nonmembers, f"tpr_at_fpr_{fpr:g}"):
-        few = f"{nonmembers} non-members a target do not resolve {100 * fpr:g} % FPR"
-        return Section(question, (f"This cannot be told: {few}.",))
-    sentences, columns = [], {}
-    for adversary, summary in exposed.items():
-        own = _named(_kept_top_minus_other(summary))
-        text = (
-            f"To the {adversary} adversary, the most exposed 1 % of samples keep a {{}} share of "
-        )
-        text += "their exposure than the others at {{who}}"
-        words = Words(
-            higher=text.format("larger"),
-            lower=text.format("smaller"),
-            open=f"To the {adversary} adversary, whether the most exposed 1 % keep more or less "
-            "than the others cannot be told at {who}",
-        )
-        sentences += grouped(own, words, "points", 100, 0)
-        kept = summary[(summary["statistic"] == "kept") & (summary["fpr"] == fpr)]
-        for group, title in GROUPS.items():
-            columns[f"{title} keep, %, {adversary}"] = cells.column(
-                _named(kept[kept["group"] == group]), cells.ESTIMATE, 100, 0
-            )
-        columns[f"difference, {adversary}"] = cells.column(
-            own, cells.ESTIMATE, 100, 0, difference=True
-        )
-    if not sentences:
-        why = {note for table in exposed.values() for note in table["note"] if note}
-        sentences = [f"This cannot be told: it {'; '.join(sorted(why))}."]
-    return Section(question, tuple(sentences), cells.joined(columns))
-
-
-def _kept_top_minus_other(summary: pd.DataFrame) -> pd.DataFrame:
-    return summary[
-        (summary["statistic"] == "kept_top_minus_other") & (summary["fpr"] == exposure_figure.FPR)
-    ]
-
-
-def calibrated(calibration: pd.DataFrame, measure: Quoted) -> Section:
-    """Calibration samples against the other members."""
-    own = _named(calibration[calibration["metric"] == measure.metric])
-    sentences, columns = [], {}
-    for adversary, rows in own.groupby("adversary", sort=False):
-        to = f"To the {adversary} adversary, calibration samples"
-        words = Words(
-            higher=f"{to} of {{who}} are easier to tell than other members",
-            lower=f"{to} of {{who}} are harder to tell than other members",
-            open=f"{to} of {{who}} are not distinguishable from other members",
-        )
-        unit = f"{measure.unit_of_differences} of the {measure.title}"
-        sentences += grouped(rows, words, unit, measure.scale, measure.digits)
-        for column in ("calibration", "other"):
-            title = f"{column} samples{', %' * bool(measure.unit)}, {adversary}"
-            columns[title] = cells.values(rows, column, measure.scale, measure.digits)
-        parts = ("difference", "low", "high")
-        columns[f"difference, {adversary}"] = cells.measured(rows, measure, parts, difference=True)
-    return Section("Does calibration itself leak?", tuple(sentences), cells.joined(columns))
-
-
 def worth(thresholds: pd.DataFrame | None, measure: Quoted, attack: str) -> Section:
     """Thresholds that an attacker can set: the false positives they give, and what a call means."""
     question = "What is an accusation worth?"
     if thresholds is None:
         return Section(question, ("There are too few shadow models to set a threshold on.",))
     limit = _limit(measure)
-    own = _named(_excess(thresholds, limit, attack))
+    own = cells.named(_excess(thresholds, limit, attack))
     sentences, columns = [], {}
     for adversary, rows in own.groupby("adversary", sort=False):
         start = f"Set by the {adversary} adversary on shadow models for {100 * limit:g} % FPR, a"
@@ -290,7 +226,3 @@ def strength(swept: pd.DataFrame, measure: Quoted) -> Section:
 
 def _grouped(rows: pd.DataFrame, words: Words, measure: Quoted) -> list[str]:
     return grouped(rows, words, measure.unit_of_differences, measure.scale, measure.digits)
-
-
-def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(name=[style.name(Variant.recorded(text)) for text in rows["variant"]])

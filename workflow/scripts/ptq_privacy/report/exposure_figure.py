@@ -23,12 +23,17 @@ KEPT_LIMITS = (-50, 200)
 CORRELATION_LIMITS = (-0.25, 1.02)
 
 
+def by_adversary(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """A table of all adversaries, of whatever `measure_exposure` wrote, in one for each."""
+    return {str(name): rows for name, rows in table.groupby("adversary", sort=False)}
+
+
 def draw(summaries: Mapping[str, pd.DataFrame], title: str, nonmembers: int) -> Figure:
-    """A row of three panels an adversary.
+    """A row of four panels an adversary.
 
     Exposure by decile of the exposure at full precision, for the fewest bits of each method; what
-    the most exposed hundredth and the others keep of it at every variant; and the rank
-    correlation of exposures with those at full precision.
+    the most exposed hundredth and the others keep of it, and of their signal, at every variant; and
+    the rank correlation of exposures with those at full precision.
 
     Args:
         summaries: what the stage `measure_exposure` summed up, by adversary.
@@ -47,23 +52,26 @@ def draw(summaries: Mapping[str, pd.DataFrame], title: str, nonmembers: int) -> 
     height = max(3.2, 0.16 * len(compressed) + 0.4)
     figure, axes = plt.subplots(
         len(summaries),
-        3,
-        figsize=(11, height * len(summaries) + 0.7),
+        4,
+        figsize=(12.5, height * len(summaries) + 0.7),
         sharex="col",
         squeeze=False,
-        width_ratios=(1.7, 1, 0.7),
+        width_ratios=(1.7, 1, 1, 0.7),
         layout="constrained",
     )
     for row, (adversary, summary) in zip(axes, summaries.items(), strict=True):
         own = summary[summary["fpr"] == FPR]
         _deciles(row[0], own, [Variant(), *lowest(compressed)], variants)
         row[0].set_title(f"{adversary} shadow models", loc="left", fontsize=9)
-        _kept(row[1], own, compressed)
-        _correlations(row[2], own, compressed)
-        row[2].tick_params(labelleft=False)
+        _kept(row[1], own, compressed, "kept")
+        _kept(row[2], own, compressed, "signal_kept")
+        _correlations(row[3], own, compressed)
+        for axis in row[2:]:
+            axis.tick_params(labelleft=False)
     axes[-1, 0].set_xlabel("the most exposed 1 %, then tenths of the images by exposure")
     axes[-1, 1].set_xlabel("exposure kept (% of full precision)")
-    axes[-1, 2].set_xlabel("rank correlation\nwith full precision")
+    axes[-1, 2].set_xlabel("signal kept (% of full precision)")
+    axes[-1, 3].set_xlabel("rank correlation\nwith full precision")
     style.title(figure, f"{title}: whose exposure does quantization take away?")
     style.legend_beside(figure, _legend(variants, [Variant(), *lowest(compressed)]))
     return figure
@@ -104,8 +112,8 @@ def _deciles(
     axis.set_ylabel(f"exposure at {100 * FPR:g} % FPR (%)")
 
 
-def _kept(axis: Axes, summary: pd.DataFrame, variants: Sequence[Variant]) -> None:
-    kept = summary[summary["statistic"] == "kept"]
+def _kept(axis: Axes, summary: pd.DataFrame, variants: Sequence[Variant], statistic: str) -> None:
+    kept = summary[summary["statistic"] == statistic]
     forest.rows(axis, variants)
     for shift, (group, mark) in zip((-0.17, 0.17), style.GROUPS.items(), strict=True):
         values = 100 * _values(kept[kept["group"] == group].set_index("variant"), variants)

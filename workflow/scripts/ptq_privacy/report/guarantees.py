@@ -6,19 +6,10 @@ stronger attack might still find more.
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from ptq_privacy.report import cells, style
 from ptq_privacy.report.sentences import Section
-from ptq_privacy.study.variants import Variant
-
-DIGITS = 2
-
-
-def rounded_down(epsilon: pd.Series) -> pd.Series:
-    """Lower bounds as they are shown."""
-    return np.floor(epsilon * 10**DIGITS + 1e-9) / 10**DIGITS
 
 
 def remark(summary: pd.DataFrame, attack: str) -> str:
@@ -28,11 +19,12 @@ def remark(summary: pd.DataFrame, attack: str) -> str:
         summary: one network's rows of the summary.
     """
     own = summary[(summary["variant"] == "full") & (summary["attack"] == attack)].iloc[0]
-    found = rounded_down(pd.Series([own["epsilon_lower"]])).iloc[0]
+    found = cells.rounded_down(pd.Series([own["epsilon_lower"]])).iloc[0]
     if not found:
         return ""
+    shown = f"{found:.{cells.DIGITS_OF_BOUNDS}f}"
     return (
-        f"No guarantee of differential privacy with an epsilon below {found:.{DIGITS}f} (delta "
+        f"No guarantee of differential privacy with an epsilon below {shown} (delta "
         f"{own['delta']:g}) can hold for this training at full precision, with 95 % confidence."
     )
 
@@ -43,11 +35,8 @@ def section(summary: pd.DataFrame, attack: str) -> Section:
     Args:
         summary: one network's rows of the summary.
     """
-    own = summary[summary["attack"] == attack]
-    own = own.assign(
-        name=[style.name(Variant.recorded(text)) for text in own["variant"]],
-        epsilon_lower=rounded_down(own["epsilon_lower"]),
-    )
+    own = cells.named(summary[summary["attack"] == attack])
+    own = own.assign(epsilon_lower=cells.rounded_down(own["epsilon_lower"]))
     first = own.iloc[0]
     sentences = [
         f"By {style.score_title(attack)}, with 95 % confidence for each variant: no (epsilon, "
@@ -60,7 +49,9 @@ def section(summary: pd.DataFrame, attack: str) -> Section:
     for adversary in own["adversary"].unique():
         rows = own[(own["adversary"] == adversary) | (own["variant"] == "full")]
         compressed = rows[rows["variant"] != "full"]
-        columns[f"epsilon at least, {adversary}"] = cells.values(rows, "epsilon_lower", 1, DIGITS)
+        columns[f"epsilon at least, {adversary}"] = cells.values(
+            rows, "epsilon_lower", 1, cells.DIGITS_OF_BOUNDS
+        )
         nothing = int((compressed["epsilon_lower"] == 0).sum())
         if nothing:
             of = style.counted(len(compressed), "variant")

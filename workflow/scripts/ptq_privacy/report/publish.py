@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ptq_privacy.measures import comparisons
 from ptq_privacy.report import (
     cards,
     conclusions,
+    exposure_figure,
     front_page,
     quoted,
     sentences,
@@ -33,7 +34,7 @@ class Network:
     comparisons: str | None  # None, like the calibration, where nothing is compressed
     calibration: str | None
     sweep: str
-    exposures: Mapping[str, str]  # by adversary
+    exposures: str
     thresholds: str | None  # None where there are too few shadow models to set any
 
 
@@ -59,7 +60,7 @@ def publish(
     for network in networks:
         own = table[(table["dataset"] == network.dataset) & (table["network"] == network.network)]
         of_variants = _read(network.comparisons)
-        exposures = {key: tables.read_frame(path) for key, path in network.exposures.items()}
+        exposures = exposure_figure.by_adversary(tables.read_frame(network.exposures))
         sections = conclusions.of_network(
             own,
             of_variants,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ptq_privacy.attacks import metrics
-from ptq_privacy.report import cells, guarantees, page, quoted, style
+from ptq_privacy.report import cells, page, quoted, style
 from ptq_privacy.report.cells import Interval
 from ptq_privacy.report.quoted import Quoted
 from ptq_privacy.study.variants import Variant
@@ -56,7 +56,7 @@ def summary_as_html(table: pd.DataFrame, attack: str) -> list[str]:
     shown["accuracy, %"] = _values(100 * ordered["test_accuracy_mean"])
     for measure in measures(ordered):
         shown[_heading(measure)] = _resolved(ordered, measure)
-    shown[EPSILON] = _values(guarantees.rounded_down(ordered["epsilon_lower"]))
+    shown[EPSILON] = _values(cells.rounded_down(ordered["epsilon_lower"]))
     counts = ordered["nonmembers"].unique()
     first = {_heading(quoted.quoted(int(count))) for count in counts}
     first |= {

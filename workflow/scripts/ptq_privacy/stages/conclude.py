@@ -21,7 +21,6 @@ def conclude(
     png: Sequence[str | Path],
     study: str,
     networks: Sequence[Mapping[str, str]],
-    adversaries: Sequence[str],
     attacks: Sequence[str],
     figures: Sequence[Mapping[str, str]],
     captions: Mapping[str, str],
@@ -31,8 +30,8 @@ def conclude(
     """Write the report and every table of the study.
 
     Args:
-        sweeps: a file for each network; comparisons, calibration, thresholds likewise, or none.
-        exposures: as many files for each network as there are adversaries.
+        sweeps, exposures: a file for each network; comparisons, calibration, thresholds likewise,
+            or none.
         svg, png: each figure in two formats, in the order of `figures`.
         attacks: scores that the pages speak of, the headline first.
         figures: of each its `dataset`, `network`, `name`, `question` and `title`.
@@ -46,13 +45,7 @@ def conclude(
             comparisons=_of(comparisons, index),
             calibration=_of(calibration, index),
             sweep=str(sweeps[index]),
-            exposures=dict(
-                zip(
-                    adversaries,
-                    map(str, exposures[index * len(adversaries) :][: len(adversaries)]),
-                    strict=True,
-                )
-            ),
+            exposures=str(exposures[index]),
             thresholds=_of(thresholds, index),
         )
         for index, place in enumerate(networks)

@@ -1,4 +1,4 @@
-"""Stage: which samples stay exposed at which variant of one network, under one adversary."""
+"""Stage: which samples of one network stay exposed at which variant, to each adversary."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from ptq_privacy.attacks.metrics import FPRS
 from ptq_privacy.files import scores as score_files
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
-from ptq_privacy.measures import exposure, outliers
-from ptq_privacy.measures.intervals import REPLICATES
+from ptq_privacy.measures import exposure, outliers, sample_signal
 
 
 def measure_exposure(
-    scores: Mapping[str, str | Path],
+    scores: Sequence[str | Path],
+    logits: Sequence[str | Path],
+    full_logits: Sequence[str | Path],
     output: str | Path,
     summary_output: str | Path,
-    full_logits: Sequence[str | Path],
+    cells: Sequence[Mapping[str, str]],
+    variants: Sequence[str],
     attack: str,
     targets: int,
     models: int,
@@ -32,10 +34,13 @@ def measure_exposure(
     seed: int,
     origin: Origin | None = None,
 ) -> None:
-    """Write each sample's exposure at every variant, and what it adds up to.
+    """Write each sample's exposure and signal at every variant, and what they add up to.
+
+    Full precision has one adversary and is in the table of each.
 
     Args:
-        scores: score files by variant, `full` among them.
+        scores: a file for each cell, a variant and an adversary; the first of `full`.
+        logits: as many shards for each of `variants` as hold the targets.
         full_logits: shards of the whole pool of `models` at full precision, which rank the samples.
         attack: the score whose calls count, of one of `attacks`, which holds settings by name.
 
@@ -43,23 +48,48 @@ def measure_exposure(
         ValueError: names the file whose targets or members are not those of the others.
     """
     samples, summaries = [], []
-    by_fpr: dict[float, dict] = {fpr: {} for fpr in FPRS}
-    full = score_files.read(scores["full"])
-    for variant, path in scores.items():
-        own = score_files.read(path)
-        if own.targets != full.targets or (own.member != full.member).any():
-            raise ValueError(f"{path}: its targets or members are not those of {scores['full']}")
-        found = {fpr: exposure.calls(own, attack, fpr) for fpr in FPRS}
-        samples.append(exposure.per_sample(variant, own.label, found))
-        for fpr, calls in found.items():
-            by_fpr[fpr][variant] = outliers.by_pair(calls)
-    orders = _orders(full_logits, targets, models, full.member, attack, attacks, seed)
-    for fpr, exposures in by_fpr.items():
-        table = outliers.summarize(exposures, orders.get(fpr), full.member, seed, REPLICATES)
-        table.insert(0, "fpr", fpr)
-        summaries.append(table)
+    member = score_files.read(scores[0]).member
+    orders = _orders(full_logits, targets, models, member, attack, attacks, seed)
+    signals = _signals(logits, variants, member)
+    for adversary in dict.fromkeys(cell["adversary"] for cell in cells):
+        by_fpr: dict[float, dict] = {fpr: {} for fpr in FPRS}
+        for cell, path in zip(cells, scores, strict=True):
+            variant = cell["variant"]
+            if variant != "full" and cell["adversary"] != adversary:
+                continue
+            own = score_files.read(path)
+            _check(path, own.member, member)
+            found = {fpr: exposure.calls(own, attack, fpr) for fpr in FPRS}
+            unknown = np.full(len(own.label), np.nan, np.float32)
+            signal = signals[variant].mean(axis=0) if signals else unknown
+            table = exposure.per_sample(variant, own.label, found, signal)
+            table.insert(0, "adversary", adversary)
+            samples.append(table)
+            for fpr, calls in found.items():
+                by_fpr[fpr][variant] = outliers.by_pair(calls)
+        for fpr, exposures in by_fpr.items():
+            table = outliers.summarize(exposures, signals, orders.get(fpr), member, seed)
+            table.insert(0, "fpr", fpr)
+            table.insert(0, "adversary", adversary)
+            summaries.append(table)
     for path, parts in ((output, samples), (summary_output, summaries)):
         tables.write_frame(path, pd.concat(parts, ignore_index=True), origin)
+
+
+def _signals(
+    logits: Sequence[str | Path], variants: Sequence[str], member: np.ndarray
+) -> dict[str, np.ndarray] | None:
+    """By variant, each pair's signal of each sample; None where there are too few pairs."""
+    found, shards = {}, len(logits) // len(variants)
+    for place, variant in enumerate(variants):
+        paths = logits[place * shards :][:shards]
+        answers = recorded.read(paths, range(len(member)))
+        _check(paths[0], answers.member, member)
+        signal = sample_signal.of_pairs(answers.phi, member)
+        if signal is None:
+            return None
+        found[variant] = signal
+    return found
 
 
 def _orders(
@@ -73,8 +103,7 @@ def _orders(
 ) -> dict[float, np.ndarray]:
     """By FPR, the samples as the stand-ins of each whole pair of targets rank them."""
     pool = recorded.read(full_logits, range(models))
-    if not np.array_equal(member, pool.member[:targets]):
-        raise ValueError(f"{full_logits[0]}: members are not those of the scores; remove both")
+    _check(full_logits[0], pool.member[:targets], member)
     evidence = Evidence.among(pool, range(targets // 2 * 2), seed)
     if targets < 2 or not stand_ins.can_stand_in(evidence):
         return {}
@@ -84,3 +113,8 @@ def _orders(
         for fpr, orders in found.items():
             orders[rows // 2] = outliers.order(theirs.member, scores, fpr)
     return found
+
+
+def _check(path: str | Path, member: np.ndarray, expected: np.ndarray) -> None:
+    if not np.array_equal(member, expected):
+        raise ValueError(f"{path}: its members are not those of the others; remove the older")

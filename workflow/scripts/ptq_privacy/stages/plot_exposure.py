@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ptq_privacy.data import dataset as datasets
@@ -14,7 +14,7 @@ from ptq_privacy.report import contact_sheet, exposure_figure, style
 def plot_exposure(
     summary: str | Path,
     exposed: str | Path,
-    exposures: Mapping[str, str | Path],
+    exposure_summary: str | Path,
     dataset_path: str | Path,
     dataset: str,
     network: str,
@@ -25,20 +25,21 @@ def plot_exposure(
     """Draw exposure by rank and variant, and the samples that are exposed most.
 
     Args:
-        exposed: each sample's exposure, to the last of the adversaries.
-        exposures: what it adds up to, by adversary.
+        exposed: each sample's exposure to each adversary; shown is the last, who knows most.
+        exposure_summary: what it adds up to.
     """
     title = f"{dataset}, {network}"
     table = tables.read_frame(summary)
     own = table[(table["dataset"] == dataset) & (table["network"] == network)]
     nonmembers = int(own["nonmembers"].min())
-    frames = {adversary: tables.read_frame(path) for adversary, path in exposures.items()}
+    frames = exposure_figure.by_adversary(tables.read_frame(exposure_summary))
     style.save(exposure_figure.draw(frames, title, nonmembers), outputs, origin)
+    strongest = list(frames)[-1]
     sheet = contact_sheet.draw(
-        tables.read_frame(exposed),
+        exposure_figure.by_adversary(tables.read_frame(exposed))[strongest],
         datasets.read(dataset_path),
         contact_sheet.shown_variants(own),
-        f"{title}, {list(exposures)[-1]} shadow models",
+        f"{title}, {strongest} shadow models",
         nonmembers,
     )
     style.save(sheet, sheet_outputs, origin)

@@ -15,9 +15,8 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "balanced sides": ("target",),
     "shadow sweep": ("pair", "draw"),
     "matched samples": ("target",),
+    "placebo calibration": ("target",),
     "resampled samples": (),
-    "resampled targets": (),
-    "resampled pairs": (),
     "resampled sweep": (),
 }
 """What is drawn, and the numbers that one of its streams is for. "epoch network" is what a network
