@@ -27,6 +27,7 @@ SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
 sys.path.append(str(Path(__file__).resolve().parent / "scripts"))
 
 from ptq_privacy.study import config_file  # noqa: E402
+from ptq_privacy.study.adversaries import ADVERSARIES  # noqa: E402
 from ptq_privacy.study.pool import SHARD  # noqa: E402
 
 # The workflow's own constraints allow only names of the present config.
@@ -34,7 +35,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 DRAWN = NAME + "(?:/draw-[1-9][0-9]*)?"
 WILDCARDS = {
     "shard": SHARD,
-    "adversary": "transfer|adaptive",
+    "adversary": "|".join(ADVERSARIES),
     "stored": DRAWN,
     "compressed": DRAWN,
 }

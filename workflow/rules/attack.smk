@@ -3,8 +3,7 @@
 
 rule score_attacks:
     input:
-        target_logits=target_logits,
-        shadow_logits=shadow_logits,
+        logits=lambda wildcards: expand(logits_of_cells([wildcards]), **wildcards),
     output:
         scores=SCORES,
     log:
@@ -19,14 +18,12 @@ rule score_attacks:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
     params:
-        code=code("score_attacks", "attacks"),
-        settings=lambda wildcards: {
-            **ATTACK_SETTINGS,
-            "variants": (
-                wildcards.variant,
-                shadow_variant(wildcards.adversary, wildcards.variant),
-            ),
+        code=code("score_attacks", "attacks of the cell"),
+        shards=lambda wildcards: {
+            stored: len(shards)
+            for stored, shards in shards_of_cells([wildcards]).items()
         },
+        settings=cell_settings,
     message:
         "Attacking {wildcards.network} on {wildcards.dataset} at {wildcards.variant} ({wildcards.adversary})."
     script:
@@ -211,7 +208,7 @@ rule measure_exposure:
 rule calibrate_thresholds:
     input:
         scores=of_each_variant(SCORES),
-        logits=pool_logits(POOL_VARIANTS),
+        logits=logits_of_cells(VARIANT_CELLS),
     output:
         thresholds=THRESHOLDS,
     log:
@@ -227,7 +224,10 @@ rule calibrate_thresholds:
         runtime=240,
     params:
         code=code("calibrate_thresholds", "attacks"),
-        pools=POOL_VARIANTS,
+        shards={
+            stored: len(shards)
+            for stored, shards in shards_of_cells(VARIANT_CELLS).items()
+        },
         settings={
             **ATTACK_SETTINGS,
             "cells": VARIANT_CELLS,

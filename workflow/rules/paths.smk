@@ -84,16 +84,25 @@ def pool_logits(variants):
     ]
 
 
-def shadow_logits(wildcards):
-    """The shadow models at the variant that the adversary keeps them at."""
-    kept = shadow_variant(wildcards.adversary, wildcards.variant)
-    return expand(pool_logits([kept]), **wildcards)
+def shards_of_cells(cells):
+    """What the attacks of some cells look at: shards by variant, and by variant/draw-n."""
+    found = {}
+    for cell in cells:
+        variant, adversary = Variant.recorded(cell["variant"]), cell["adversary"]
+        found.setdefault(cell["variant"], STUDY.shards_to_query(variant))
+        for name, draws in STUDY.pool_of(adversary, variant).items():
+            for draw in range(draws):
+                found[f"{name}/draw-{draw}" if draw else name] = STUDY.pool.shards
+    return found
 
 
-def target_logits(wildcards):
-    return expand(
-        LOGITS, stored=wildcards.variant, shard=STUDY.pool.target_shards, **wildcards
-    )
+def logits_of_cells(cells):
+    """Their answers, in that order."""
+    return [
+        path
+        for stored, shards in shards_of_cells(cells).items()
+        for path in expand(LOGITS, stored=stored, shard=shards, allow_missing=True)
+    ]
 
 
 def logits_of_targets(variants):

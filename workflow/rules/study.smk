@@ -19,10 +19,11 @@ if LIBRARY.resolve() != (SCRIPTS / LIBRARY.name).resolve():
     )
 
 from ptq_privacy.study import config_file, fragments
-from ptq_privacy.study.adversaries import ADVERSARIES, shadow_variant
+from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.digests import job_digest, module_digest
 from ptq_privacy.study.experiment import queries_of, recipe_of
 from ptq_privacy.study.pool import SHARD
+from ptq_privacy.study.variants import Variant
 
 try:
     # Snakemake has read the config by now, but merges several files, and takes the last of two
@@ -45,7 +46,7 @@ def code(script, *parts):
     """Digest of all code behind a rule's job: Snakemake sees none of it change.
 
     What the job's names stand for is in `parts`: "source", "network", "compression", "attacks",
-    "headline", or parts of the data set's kind, such as "views".
+    "attacks of the cell", "headline", or parts of the data set's kind, such as "views".
     """
     return lambda wildcards: job_digest(
         SCRIPTS / f"{script}.py",
@@ -65,6 +66,8 @@ def references(part, wildcards):
         return [STUDY.methods[wildcards.compressed.partition("-")[0]].function]
     if part == "attacks":
         return [attack.function for attack in STUDY.attacks.values()]
+    if part == "attacks of the cell":
+        return [STUDY.attacks[a].function for a in cell_settings(wildcards)["attacks"]]
     if part == "headline":
         return [STUDY.attacks[HEADLINE_ATTACK].function]
     return [f"ptq_privacy.data.kinds.images.{part}"]
@@ -135,6 +138,20 @@ ATTACK_SETTINGS = {
     "seed": config["seed"],
 }
 
+
+def cell_settings(wildcards):
+    """What one cell is attacked with."""
+    variant, adversary = wildcards.variant, wildcards.adversary
+    names = STUDY.attacks_under(Variant.recorded(variant), adversary)
+    attacks = {name: STUDY.attacks[name].settings for name in names}
+    return {
+        **ATTACK_SETTINGS,
+        "variant": variant,
+        "adversary": adversary,
+        "attacks": attacks,
+    }
+
+
 HEADLINE_SETTINGS = {
     **ATTACK_SETTINGS,
     "attacks": {HEADLINE_ATTACK: STUDY.attacks[HEADLINE_ATTACK].settings},
@@ -157,10 +174,3 @@ NETWORKS = [
 ]
 
 CELLS = [{**place, **cell} for place in NETWORKS for cell in VARIANT_CELLS]
-
-# The variants at which adversaries keep a whole pool.
-POOL_VARIANTS = [
-    str(variant)
-    for variant in STUDY.variants
-    if not variant.compressed or "adaptive" in STUDY.adversaries_of(variant)
-]

@@ -3,11 +3,10 @@ from ptq_privacy.runtime import joblog
 from ptq_privacy.stages.calibrate_thresholds import calibrate_thresholds
 
 joblog.start(snakemake.log[0])
-pools, logits = snakemake.params.pools, snakemake.input.logits
-shards = len(logits) // len(pools)
+counts, paths = snakemake.params.shards, iter(snakemake.input.logits)
 calibrate_thresholds(
     snakemake.input.scores,
-    {pool: logits[place * shards :][:shards] for place, pool in enumerate(pools)},
+    {stored: [next(paths) for _ in range(count)] for stored, count in counts.items()},
     snakemake.output.thresholds,
     **snakemake.params.settings,
     origin=origin.record(

@@ -3,9 +3,9 @@ from ptq_privacy.runtime import joblog
 from ptq_privacy.stages.score_attacks import score_attacks
 
 joblog.start(snakemake.log[0])
+counts, paths = snakemake.params.shards, iter(snakemake.input.logits)
 score_attacks(
-    snakemake.input.target_logits,
-    snakemake.input.shadow_logits,
+    {stored: [next(paths) for _ in range(count)] for stored, count in counts.items()},
     snakemake.output.scores,
     **snakemake.params.settings,
     origin=origin.record(

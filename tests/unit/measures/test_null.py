@@ -66,8 +66,8 @@ def test_untrained_networks_give_nothing_away(untrained, tmp_path, reference):
     settings = {name: {"reference": reference} if name == "lira" else {} for name in ATTACKS}
 
     def scored(shards, output):
-        sides = shards, shards[::-1]
-        score_attacks(*sides, output, ("full", "full"), MODELS, MODELS, settings, 0, {})
+        given = {"full": shards[::-1]}
+        score_attacks(given, output, "full", "transfer", MODELS, MODELS, settings, 0, {})
 
     shards = [tmp_path / f"logits-{k}" for k in range(2)]
     for k, path in enumerate(shards):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ptq_privacy.study import fragments, schema
-from ptq_privacy.study.adversaries import shadow_variant
+from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.experiment import Named, Study, queries_of, recipe_of
 from ptq_privacy.study.pool import SHARD, Pool
 from ptq_privacy.study.variants import Variant, levels
@@ -146,6 +146,7 @@ def config(**changes):
         "compression": compression | changes,
         "attacks": {
             "adversaries": ["transfer", "adaptive"],
+            "draws": 1,
             "methods": ["lira", "rmia"],
             "headline": "lira_online",
         },
@@ -256,8 +257,8 @@ def test_a_headline_is_a_score_of_the_studys_own_attacks():
     for headline in ("lira_online", "rmia", "typo"):
         with pytest.raises(
             ValueError,
-            match=rf"attacks.headline: '{headline}' is none of the scores of attacks.methods; "
-            r"allowed: rmia_online, rmia_offline\Z",
+            match=rf"attacks.headline: '{headline}' is none of the scores of attacks.methods "
+            r"that run under all of attacks.adversaries; allowed: rmia_online, rmia_offline\Z",
         ):
             Study.from_config(attacking(methods=["rmia"], headline=headline))
 
@@ -277,8 +278,6 @@ def test_the_adversaries_are_one_at_full_precision():
 
 
 def test_shadow_models_are_asked_where_an_adversary_keeps_them():
-    assert shadow_variant("transfer", "obc-w4") == "full"
-    assert shadow_variant("adaptive", "obc-w4") == "obc-w4"
     both, transfer = (
         Study.from_config(attacking(adversaries=adversaries))
         for adversaries in (["transfer", "adaptive"], ["transfer"])
@@ -287,6 +286,56 @@ def test_shadow_models_are_asked_where_an_adversary_keeps_them():
     assert both.shards_to_query(variant) == everyone
     assert transfer.shards_to_query(variant) == ["000"]
     assert both.shards_to_query(Variant()) == transfer.shards_to_query(Variant()) == everyone
+
+
+def test_what_each_adversary_has():
+    has = {
+        name: (each.of_targets("obc-w4"), each.of_pool("obc-w4"))
+        for name, each in ADVERSARIES.items()
+    }
+    assert has == {
+        "transfer": (("obc-w4",), ("full",)),
+        "adaptive": (("obc-w4",), ("obc-w4",)),
+        "informed": (("obc-w4",), ("obc-w4", "full")),
+        "both": (("obc-w4", "full"), ("obc-w4", "full")),
+    }
+    for each in ADVERSARIES.values():  # at full precision they are all one
+        assert each.of_targets("full") == each.of_pool("full") == ("full",)
+
+
+def test_further_draws_are_the_informed_adversarys_alone():
+    variant = Variant("obc", 4.0)
+    study = Study.from_config(
+        attacking(
+            adversaries=["transfer", "informed"],
+            draws=3,
+            methods=["lira_moderated"],
+            headline="lira_moderated",
+        )
+    )
+    assert study.pool_of("informed", variant) == {"obc-w4": 3, "full": 1}
+    assert study.pool_of("transfer", variant) == {"full": 1}
+    assert study.draws_to_make(variant) == 3
+    assert study.shards_to_query(variant) == study.pool.shards
+    adaptive = Study.from_config(attacking(adversaries=["transfer", "adaptive"], draws=3))
+    assert adaptive.draws_to_make(variant) == 1
+    assert (
+        Study.from_config(attacking(adversaries=["transfer"], draws=3)).draws_to_make(variant) == 0
+    )
+
+
+def test_attacks_run_under_the_adversaries_that_their_fragments_name():
+    methods = ["lira", "lira_moderated"]
+    four = list(ADVERSARIES)
+    study = Study.from_config(
+        attacking(adversaries=four, methods=methods, headline="lira_moderated")
+    )
+    variant = Variant("obc", 4.0)
+    assert study.attacks_under(variant, "adaptive") == ("lira", "lira_moderated")
+    assert study.attacks_under(variant, "both") == ("lira_moderated",)
+    assert study.attacks_under(Variant(), "both") == ("lira", "lira_moderated")
+    with pytest.raises(ValueError, match=r"run under all of attacks.adversaries; allowed: lira_m"):
+        Study.from_config(attacking(adversaries=four, methods=methods, headline="lira_online"))
 
 
 def test_a_recipe_is_the_studys_then_the_data_sets_then_the_networks():

@@ -15,6 +15,11 @@ from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.study import fragments
 
 
+def gives(attack: str) -> set[str]:
+    """The names of an attack's scores."""
+    return set(fragments.get("attacks", attack).more["scores"])
+
+
 def score(
     attacks: Mapping[str, Mapping[str, Any]],
     evidence: Evidence,
@@ -36,7 +41,7 @@ def score(
     found: dict[str, np.ndarray] = {}
     for name, settings in attacks.items():
         fragment = fragments.get("attacks", name)
-        if wanted is None or set(fragment.more["scores"]) & set(wanted):
+        if wanted is None or gives(name) & set(wanted):
             found |= fragment.find()(evidence, fragment.settings(settings))
     absent = sorted(set(wanted or ()) - set(found))
     if absent:

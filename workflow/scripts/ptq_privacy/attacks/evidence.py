@@ -64,6 +64,27 @@ class Evidence:
         )
 
     @classmethod
+    def gathered(
+        cls,
+        targets: Mapping[str, Answers],
+        pool: Mapping[str, Sequence[Answers]],
+        seed: int,
+    ) -> Evidence:
+        """What was recorded of targets by variant, and of the pool by variant and draw."""
+        attacked, first = next(iter(targets.values())), next(iter(pool.values()))[0]
+        return cls(
+            targets=attacked.models,
+            member=first.member,
+            target_phi={name: answers.phi for name, answers in targets.items()},
+            pool_phi={name: np.stack([d.phi for d in draws], 1) for name, draws in pool.items()},
+            target_correct={name: answers.correct for name, answers in targets.items()},
+            pool_correct={
+                name: np.stack([d.correct for d in draws], 1) for name, draws in pool.items()
+            },
+            seed=seed,
+        )
+
+    @classmethod
     def among(cls, pool: Answers, targets: Sequence[int], seed: int = 0) -> Evidence:
         """Models of a pool attacked by the others, all at one variant."""
         chosen = list(targets)

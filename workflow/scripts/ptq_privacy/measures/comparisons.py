@@ -74,7 +74,7 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
             values = {
                 cell: _value(own, full, attack, metric)
                 for cell, own in measured.items()
-                if cell[0] != "full"
+                if cell[0] != "full" and attack in own.values
             }
             shared = {**known, "metric": metric, "supported": metrics.supports(nonmembers, metric)}
             rows += [{**shared, **row} for row in _rows(values, _value(full, full, attack, metric))]

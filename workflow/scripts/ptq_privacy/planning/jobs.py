@@ -10,7 +10,7 @@ def counts(study: Study) -> dict[str, int]:
     """Jobs by rule, of a study of which nothing exists yet."""
     networks = len(study.datasets) * len(study.networks)
     shards = len(study.pool.shards)
-    queried = {p: len(study.shards_to_query(p)) for p in study.variants}
+    queried = {p: shards_at(study, p) for p in study.variants}
     cells = networks * sum(len(study.adversaries_of(p)) for p in study.variants)
     return {
         "prepare_dataset": len(study.datasets),
@@ -24,7 +24,15 @@ def counts(study: Study) -> dict[str, int]:
     }
 
 
+def shards_at(study: Study, variant: Variant) -> int:
+    """Shards of one network that are made, and queried, at a variant, with all its draws."""
+    further = max(study.draws_to_make(variant), 1) - 1 if variant.compressed else 0
+    return len(study.shards_to_query(variant)) + further * len(study.pool.shards)
+
+
 def models_at(study: Study, variant: Variant) -> int:
-    """Models of one network that exist, and are queried, at a variant."""
+    """Models of one network that exist, and are queried, at a variant, once for each draw."""
     asked = len(study.shards_to_query(variant)) * study.pool.models_per_job
-    return min(asked, study.pool.models)  # the last shard may hold fewer
+    further = max(study.draws_to_make(variant), 1) - 1 if variant.compressed else 0
+    # The last shard may hold fewer.
+    return min(asked, study.pool.models) + further * study.pool.models

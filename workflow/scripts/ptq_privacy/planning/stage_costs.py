@@ -86,7 +86,7 @@ def plan(study: Study, config: Mapping[str, Any], cases: list[Case]) -> list[Sta
     for method in dict.fromkeys(p.method for p in study.variants if p.method is not None):
         own = [p for p in study.variants if p.method == method]
         per_case = [_compress(c, p) for c in cases for p in own]
-        number = networks * sum(len(study.shards_to_query(p)) for p in own)
+        number = networks * sum(jobs.shards_at(study, p) for p in own)
         models = networks * sum(jobs.models_at(study, p) for p in own)
         rows.append(_row(f"compress_models: {method}", number, models, per_case))
     asked = [_query(c, p) for c in cases for p in study.variants]
@@ -124,7 +124,7 @@ def _data(study: Study, cases: list[Case], counts: Mapping[str, int]) -> Stage:
 
 
 def _shards(case: Case, variant: Variant) -> int:
-    return len(case.study.shards_to_query(variant))
+    return jobs.shards_at(case.study, variant)
 
 
 def _train(case: Case) -> Stage:

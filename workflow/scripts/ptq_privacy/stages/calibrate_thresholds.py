@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ptq_privacy.answers import recorded
-from ptq_privacy.attacks.evidence import Evidence
+from ptq_privacy.attacks import gives
+from ptq_privacy.attacks.gathering import gather
 from ptq_privacy.files import scores as score_files
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.measures import thresholds
-from ptq_privacy.study.adversaries import shadow_variant
+from ptq_privacy.study.adversaries import ADVERSARIES
 
 
 def calibrate_thresholds(
@@ -33,25 +33,27 @@ def calibrate_thresholds(
 
     Args:
         scores: a file for each cell, a variant and an adversary.
-        logits: shards of the whole pool by the variant that an adversary keeps it at.
+        logits: as of `gather`, for all cells.
         attacks: their settings by name.
 
     Raises:
         ValueError: scores and logits disagree about who is a member.
     """
-    calibrated: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = {}
+    calibrated: dict[tuple, tuple[np.ndarray, dict[str, np.ndarray]]] = {}
     found = []
     for cell, path in zip(cells, scores, strict=True):
-        kept_at = shadow_variant(cell["adversary"], cell["variant"])
-        if kept_at not in calibrated:
-            pool = recorded.read(logits[kept_at], range(models))
-            evidence = Evidence.among(pool, range(targets), seed)
-            limits = thresholds.calibrate(evidence, attacks)
-            calibrated[kept_at] = pool.member[:targets], limits
-        member, limits = calibrated[kept_at]
+        variant, adversary = cell["variant"], cell["adversary"]
+        pool = ADVERSARIES[adversary].of_pool(variant)
+        # Where he has the pool at another variant only, all variants have the same stand-ins.
+        asked = ADVERSARIES[adversary].of_targets(variant) if variant in pool else ()
         known = score_files.read(path)
+        if (pool, asked) not in calibrated:
+            evidence, attacked = gather(logits, variant, adversary, targets, models, seed)
+            own = {name: attacks[name] for name in attacks if gives(name) & set(known.attacks)}
+            calibrated[pool, asked] = attacked.member, thresholds.calibrate(evidence, own)
+        member, limits = calibrated[pool, asked]
         if not np.array_equal(known.member, member):
-            raise ValueError(f"{path} and {logits[kept_at][0]} disagree about members; remove both")
+            raise ValueError(f"{path} and {logits[variant][0]} disagree about members; remove both")
         table = thresholds.evaluate(known, limits, seed)
         for place, (name, value) in enumerate(cell.items()):
             table.insert(place, name, value)

@@ -53,8 +53,3 @@ DEFAULT = ("transfer", "adaptive")
 
 def _named(places: Sequence[str], variant: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(variant if place == OWN else place for place in places))
-
-
-def shadow_variant(adversary: str, variant: str) -> str:
-    """The variant at which an adversary of a target's variant keeps the shadow models."""
-    return ADVERSARIES[adversary].of_pool(variant)[0]

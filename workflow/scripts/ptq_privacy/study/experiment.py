@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ptq_privacy.study import fragments, references
+from ptq_privacy.study.adversaries import ADVERSARIES, DEFAULT
 from ptq_privacy.study.pool import Pool
 from ptq_privacy.study.variants import Variant, levels
 
@@ -47,6 +48,7 @@ class Study:
     variants: tuple[Variant, ...]
     adversaries: tuple[str, ...]
     attacks: Mapping[str, Named]
+    draws: int = 1
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Study:
@@ -66,6 +68,7 @@ class Study:
             variants=(Variant(), *_recipes(config["compression"], list(methods))),
             adversaries=tuple(config["attacks"]["adversaries"]),
             attacks=_attacks(config["attacks"]),
+            draws=config["attacks"]["draws"],
         )
 
     @property
@@ -98,18 +101,43 @@ class Study:
         return found
 
     def adversaries_of(self, variant: Variant) -> tuple[str, ...]:
-        """The adversaries told apart at a variant: at full precision the two are one."""
+        """The adversaries told apart at a variant: at full precision they are all one."""
         return self.adversaries if variant.compressed else self.adversaries[:1]
 
-    def shards_to_query(self, variant: Variant) -> list[str]:
-        """The shards whose answers the attacks on a variant need.
+    def attacks_under(self, variant: Variant, adversary: str) -> tuple[str, ...]:
+        """The attacks that run against a variant; at full precision all do."""
+        return tuple(a for a in self.attacks if not variant.compressed or runs(a, adversary))
 
-        Shadow models are needed at full precision by every adversary, and at the target's own
-        variant by the adaptive one only.
+    def draws_of(self, adversary: str, variant: Variant) -> int:
+        """How many compressions of each shadow model an adversary has at a variant."""
+        return self.draws if ADVERSARIES[adversary].draws and variant.compressed else 1
+
+    def pool_of(self, adversary: str, variant: Variant) -> dict[str, int]:
+        """At which variants an adversary of a variant has the pool, and how many draws of each."""
+        return {
+            name: self.draws_of(adversary, Variant.recorded(name))
+            for name in ADVERSARIES[adversary].of_pool(str(variant))
+        }
+
+    def draws_to_make(self, variant: Variant) -> int:
+        """Compressions of each shadow model by a variant's recipe: 0 if no adversary has any."""
+        pools = [self.pool_of(adversary, variant) for adversary in self.adversaries]
+        return max(pool.get(str(variant), 0) for pool in pools)
+
+    def shards_to_query(self, variant: Variant) -> list[str]:
+        """The shards whose answers the attacks on a variant need, of its first draw.
+
+        Shadow models are needed at full precision by some adversary or other, and at the target's
+        own variant by all but the transfer one; of further draws (`draws_to_make`), all of them.
         """
-        if not variant.compressed or "adaptive" in self.adversaries:
+        if not variant.compressed or self.draws_to_make(variant):
             return self.pool.shards
         return self.pool.target_shards
+
+
+def runs(attack: str, adversary: str) -> bool:
+    """Whether an attack is one of an adversary's, by its fragment."""
+    return adversary in fragments.get("attacks", attack).more.get("adversaries", DEFAULT)
 
 
 def recipe_of(config: Mapping[str, Any], dataset: str, network: Named) -> dict[str, Any]:
@@ -192,10 +220,12 @@ def _attacks(attacks: Mapping[str, Any]) -> dict[str, Named]:
         fragment = fragments.get("attacks", name)
         settings = {**fragment.defaults, **attacks.get(name, {})}
         found[name] = Named(name, fragment.function, settings, fragment=name)
-    scores = [score for name in found for score in fragments.get("attacks", name).more["scores"]]
+    everywhere = [a for a in found if all(runs(a, each) for each in attacks["adversaries"])]
+    scores = [s for name in everywhere for s in fragments.get("attacks", name).more["scores"]]
     if attacks["headline"] not in scores:
         raise ValueError(
-            f"attacks.headline: {attacks['headline']!r} is none of the scores of attacks.methods; "
+            f"attacks.headline: {attacks['headline']!r} is none of the scores of attacks.methods "
+            "that run under all of attacks.adversaries; "
             f"allowed: {', '.join(scores)}"
         )
     return found
