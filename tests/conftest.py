@@ -109,9 +109,13 @@ def jobs_of(output: str) -> dict[str, int]:
 
 
 def run_once(
-    factory: pytest.TempPathFactory, worker: str, name: str, begin: Callable[[Workdir], None]
+    factory: pytest.TempPathFactory,
+    worker: str,
+    name: str,
+    begin: Callable[[Workdir], object],
+    *targets: str,
 ) -> Workdir:
-    """A study that is run from nothing to its tables and figures, once for all test processes.
+    """A study that is run to its tables and figures, or to `targets`, once for all test processes.
 
     Test processes side by side share one: the first to need it runs it, the others wait. What the
     run said is in its file `complete`.
@@ -123,7 +127,7 @@ def run_once(
         if not workdir.path.is_dir():
             workdir.path.mkdir()
             begin(workdir)
-            (workdir.path / "complete").write_text(workdir.run())
+            (workdir.path / "complete").write_text(workdir.run(*targets))
     assert (workdir.path / "complete").is_file(), "the study failed in another test process"
     return workdir
 

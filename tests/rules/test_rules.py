@@ -1,6 +1,7 @@
-"""Each rule run alone by Snakemake, on a finished study from which its outputs were removed."""
+"""Each rule run by Snakemake on a finished study from which its outputs were removed."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,28 +12,103 @@ from sklearn.datasets import load_digits
 
 from ptq_privacy.answers.phi import phi
 from ptq_privacy.files import origin
-from tests.conftest import TINY, jobs_of
+from tests.conftest import TINY, jobs_of, run_once
 
 NETWORK = "digits/resnet6"
 TERNARY = f"{NETWORK}/brecq-w1.58"
 
 
-def rerun(study, rule, *outputs):
-    """Remove a rule's outputs and make the first again; nothing but the rule may run."""
-    targets = [study.results / output for output in outputs]
-    for target in targets:
-        target.unlink()
-    assert jobs_of(study.run(f"results/tiny/{outputs[0]}")) == {rule: 1}
-    assert all(target.is_file() for target in targets)
-    return targets[0]
+def figures(*names):
+    ends = (".svg", ".png")
+    return tuple(f"figures/{name}{end}" for name in names for end in ends)
+
+
+# Each rule's outputs that are removed and made again, in one run of Snakemake for several rules of
+# which none needs another's.
+WAVES: tuple[dict[str, tuple[str, ...]], ...] = (
+    {"prepare_dataset": ("digits/dataset.safetensors",)},
+    {
+        "assign_members": ("digits/members-001.parquet",),
+        "check_network": (f"{NETWORK}/network.json",),
+    },
+    {
+        "tabulate_members": ("digits/membership.parquet",),
+        "train_models": (f"{NETWORK}/full/shard-000.safetensors",),
+    },
+    {
+        "compress_models": (f"{NETWORK}/brecq-w1.58-head8/shard-001.safetensors",),
+        "query_logits": (f"{TERNARY}/logits-001.parquet",),
+    },
+    {
+        "score_attacks": (f"{TERNARY}/scores-transfer.parquet",),
+        "measure_leakage": (
+            f"{TERNARY}/leakage-adaptive.parquet",
+            f"{TERNARY}/values-adaptive.parquet",
+        ),
+        "sweep_shadow_models": (f"{NETWORK}/full/shadow-sweep.parquet",),
+    },
+    {
+        "compare_variants": (f"{NETWORK}/comparisons.parquet",),
+        "compare_calibration": (f"{NETWORK}/calibration.parquet",),
+        "bound_epsilon": (f"{NETWORK}/epsilon.parquet",),
+        "measure_exposure": (
+            f"{NETWORK}/exposure.parquet",
+            f"{NETWORK}/exposure-summary.parquet",
+        ),
+        "calibrate_thresholds": (f"{NETWORK}/thresholds.parquet",),
+    },
+    {"summarize": ("tables/summary.parquet", "tables/summary.csv", "tables/summary.md")},
+    {"compress_models": (f"{TERNARY}/shard-001.safetensors",)},
+    {
+        "score_attacks": (f"{TERNARY}/scores-adaptive.parquet",),
+        "plot_sweep": figures("sweep-digits-resnet6"),
+    },
+    {
+        "plot_roc": figures("roc-digits-resnet6-adaptive"),
+        "plot_tradeoff": figures("tradeoff-digits-resnet6", "storage-digits-resnet6"),
+        "plot_adversaries": figures("adversaries-digits-resnet6"),
+        "plot_exposure": figures("exposure-digits-resnet6", "exposed-digits-resnet6"),
+    },
+    {
+        "conclude": (
+            "report.html",
+            "tables/conclusions.md",
+            "tables/adversaries.csv",
+            "tables/adversaries.md",
+        ),
+    },
+)
+
+
+@pytest.fixture
+def again(finished, tmp_path_factory, worker_id):
+    """Make what a rule made again, alone; whoever asks first for one of a wave runs the wave."""
+
+    def made(output):
+        """The study in which an output was made again, not to be changed, and its path."""
+        wave = next(wave for wave in WAVES if output in {o for own in wave.values() for o in own})
+        targets = [f"results/tiny/{output}" for own in wave.values() for output in own]
+
+        def begin(workdir):
+            shutil.copytree(finished.path, workdir.path, dirs_exist_ok=True)
+            for removed in ("complete", *targets):
+                (workdir.path / removed).unlink()
+
+        name = f"wave-{WAVES.index(wave)}"
+        study = run_once(tmp_path_factory, worker_id, name, begin, *targets)
+        said = (study.path / "complete").read_text()
+        assert jobs_of(said) == dict.fromkeys(wave, 1)  # nothing but these rules
+        return study, study.results / output
+
+    return made
 
 
 def same_bytes(study, finished, output):
     return (study.results / output).read_bytes() == (finished.results / output).read_bytes()
 
 
-def test_prepare_dataset(study, finished):
-    path = rerun(study, "prepare_dataset", "digits/dataset.safetensors")
+def test_prepare_dataset(again, finished):
+    study, path = again("digits/dataset.safetensors")
     with safe_open(path, "np") as file:
         images, labels = file.get_tensor("train_inputs"), file.get_tensor("train_labels")
         assert json.loads(file.metadata()["classes"]) == list("0123456789")
@@ -48,8 +124,8 @@ def test_prepare_dataset(study, finished):
     assert same_bytes(study, finished, "digits/dataset.safetensors")
 
 
-def test_assign_members(study, finished):
-    path = rerun(study, "assign_members", "digits/members-001.parquet")
+def test_assign_members(again, finished):
+    study, path = again("digits/members-001.parquet")
     table = pd.read_parquet(path)
     assert list(table) == ["sample", "model_0003", "model_0004", "model_0005"]
     assert (table["model_0004"] ^ table["model_0005"]).all()
@@ -57,24 +133,24 @@ def test_assign_members(study, finished):
     assert same_bytes(study, finished, "digits/members-001.parquet")
 
 
-def test_check_network(study, finished):
-    path = rerun(study, "check_network", f"{NETWORK}/network.json")
+def test_check_network(again, finished):
+    study, path = again(f"{NETWORK}/network.json")
     tried = json.loads(path.read_text())
     assert (tried["classes"], tried["inputs"]) == (10, [1, 8, 8])
     assert tried["parameters"] > 1000
     assert same_bytes(study, finished, f"{NETWORK}/network.json")
 
 
-def test_tabulate_members(study, finished):
-    path = rerun(study, "tabulate_members", "digits/membership.parquet")
+def test_tabulate_members(again, finished):
+    _, path = again("digits/membership.parquet")
     table = pd.read_parquet(path)
     models = [f"model_{model:04d}" for model in range(6)]
     assert list(table) == ["sample", *models]
     assert (table[models].sum(axis=1) == 3).all()
 
 
-def test_train_models(study, finished):
-    path = rerun(study, "train_models", f"{NETWORK}/full/shard-000.safetensors")
+def test_train_models(again, finished):
+    study, path = again(f"{NETWORK}/full/shard-000.safetensors")
     with safe_open(path, "np") as file:
         metadata = json.loads(file.metadata()["checkpoint"])
         assert {name[:4] for name in file.keys()} == {"0000", "0001", "0002"}  # noqa: SIM118
@@ -86,8 +162,8 @@ def test_train_models(study, finished):
 @pytest.mark.parametrize(
     "variant", ["brecq-w1.58-head8", pytest.param("brecq-w1.58", marks=pytest.mark.slow)]
 )
-def test_compress_models(study, finished, variant):
-    path = rerun(study, "compress_models", f"{NETWORK}/{variant}/shard-001.safetensors")
+def test_compress_models(again, finished, variant):
+    study, path = again(f"{NETWORK}/{variant}/shard-001.safetensors")
     with safe_open(path, "np") as file:
         levels = {
             name.removesuffix(".weight.layout")[5:]: int(file.get_tensor(name)[0])
@@ -100,8 +176,8 @@ def test_compress_models(study, finished, variant):
     assert same_bytes(study, finished, f"{NETWORK}/{variant}/shard-001.safetensors")
 
 
-def test_query_logits(study, finished):
-    path = rerun(study, "query_logits", f"{TERNARY}/logits-001.parquet")
+def test_query_logits(again, finished):
+    study, path = again(f"{TERNARY}/logits-001.parquet")
     file = pq.ParquetFile(path)
     assert file.num_row_groups == 3 * 2
     table = file.read().to_pandas()
@@ -128,8 +204,8 @@ def test_compact_logits_are_smaller_and_give_the_same_scores(study, finished):
 @pytest.mark.parametrize(
     "adversary", ["transfer", pytest.param("adaptive", marks=pytest.mark.slow)]
 )
-def test_score_attacks(study, finished, adversary):
-    path = rerun(study, "score_attacks", f"{TERNARY}/scores-{adversary}.parquet")
+def test_score_attacks(again, finished, adversary):
+    _, path = again(f"{TERNARY}/scores-{adversary}.parquet")
     table = pd.read_parquet(path)
     assert table["target"].value_counts().to_dict() == {0: 240, 1: 240}
     attacks = ["lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed"]
@@ -138,13 +214,8 @@ def test_score_attacks(study, finished, adversary):
     assert np.isfinite(table[attacks]).all().all()
 
 
-def test_measure_leakage(study, finished):
-    path = rerun(
-        study,
-        "measure_leakage",
-        f"{TERNARY}/leakage-adaptive.parquet",
-        f"{TERNARY}/values-adaptive.parquet",
-    )
+def test_measure_leakage(again, finished):
+    study, path = again(f"{TERNARY}/leakage-adaptive.parquet")
     table = pd.read_parquet(path).set_index("attack")
     row = table.loc["lira_online"]
     assert row["targets"] == 2
@@ -156,8 +227,8 @@ def test_measure_leakage(study, finished):
     assert row["auc_mean"] == pytest.approx(measured["auc"].mean(), abs=1e-15)
 
 
-def test_compare_variants(study, finished):
-    path = rerun(study, "compare_variants", f"{NETWORK}/comparisons.parquet")
+def test_compare_variants(again, finished):
+    study, path = again(f"{NETWORK}/comparisons.parquet")
     table = pd.read_parquet(path)
     # two variants, by seven attacks and six metrics
     assert table["kind"].value_counts().to_dict() == {
@@ -178,8 +249,8 @@ def test_compare_variants(study, finished):
     assert same_bytes(study, finished, f"{NETWORK}/comparisons.parquet")
 
 
-def test_compare_calibration(study, finished):
-    path = rerun(study, "compare_calibration", f"{NETWORK}/calibration.parquet")
+def test_compare_calibration(again, finished):
+    study, path = again(f"{NETWORK}/calibration.parquet")
     table = pd.read_parquet(path)
     assert len(table) == 2 * 2 * 3 + 2
     assert (table["calibration_samples"] == 64).all()
@@ -196,8 +267,8 @@ def test_compare_calibration(study, finished):
     assert same_bytes(study, finished, f"{NETWORK}/calibration.parquet")
 
 
-def test_bound_epsilon(study, finished):
-    path = rerun(study, "bound_epsilon", f"{NETWORK}/epsilon.parquet")
+def test_bound_epsilon(again, finished):
+    study, path = again(f"{NETWORK}/epsilon.parquet")
     table = pd.read_parquet(path)
     assert len(table) == (1 + 2 * 2) * 7
     assert set(table["pairs"]) == {120}
@@ -211,13 +282,8 @@ def test_bound_epsilon(study, finished):
     assert same_bytes(study, finished, f"{NETWORK}/epsilon.parquet")
 
 
-def test_measure_exposure(study, finished):
-    path = rerun(
-        study,
-        "measure_exposure",
-        f"{NETWORK}/exposure.parquet",
-        f"{NETWORK}/exposure-summary.parquet",
-    )
+def test_measure_exposure(again, finished):
+    study, path = again(f"{NETWORK}/exposure.parquet")
     table = pd.read_parquet(path)
     assert table.groupby(["adversary", "variant"]).size().to_dict() == {
         (adversary, variant): 240
@@ -244,8 +310,8 @@ def test_measure_exposure(study, finished):
     assert same_bytes(study, finished, f"{NETWORK}/exposure.parquet")
 
 
-def test_calibrate_thresholds(study, finished):
-    path = rerun(study, "calibrate_thresholds", f"{NETWORK}/thresholds.parquet")
+def test_calibrate_thresholds(again, finished):
+    study, path = again(f"{NETWORK}/thresholds.parquet")
     table = pd.read_parquet(path)
     assert len(table) == (1 + 2 * 2) * 7 * 2
     table = table.query("variant == 'brecq-w1.58' and adversary == 'transfer'")
@@ -264,14 +330,8 @@ def test_calibrate_thresholds(study, finished):
     assert same_bytes(study, finished, f"{NETWORK}/thresholds.parquet")
 
 
-def test_summarize(study, finished):
-    path = rerun(
-        study,
-        "summarize",
-        "tables/summary.parquet",
-        "tables/summary.csv",
-        "tables/summary.md",
-    )
+def test_summarize(again, finished):
+    study, path = again("tables/summary.parquet")
     table = pd.read_parquet(path)
     # full once, two recipes for two adversaries, seven attacks each
     assert len(table) == (1 + 2 * 2) * 7
@@ -287,26 +347,14 @@ def test_summarize(study, finished):
 
 
 @pytest.mark.slow
-def test_plot_roc(study, finished):
-    rerun(
-        study,
-        "plot_roc",
-        "figures/roc-digits-resnet6-adaptive.svg",
-        "figures/roc-digits-resnet6-adaptive.png",
-    )
+def test_plot_roc(again, finished):
+    study, _ = again("figures/roc-digits-resnet6-adaptive.svg")
     assert same_bytes(study, finished, "figures/roc-digits-resnet6-adaptive.svg")
 
 
 @pytest.mark.slow
-def test_plot_tradeoff(study, finished):
-    rerun(
-        study,
-        "plot_tradeoff",
-        "figures/tradeoff-digits-resnet6.svg",
-        "figures/tradeoff-digits-resnet6.png",
-        "figures/storage-digits-resnet6.svg",
-        "figures/storage-digits-resnet6.png",
-    )
+def test_plot_tradeoff(again, finished):
+    study, _ = again("figures/tradeoff-digits-resnet6.svg")
     svg = (study.results / "figures/tradeoff-digits-resnet6.svg").read_text()
     assert "TPR at 1 % FPR" in svg  # of 120 non-members
     assert same_bytes(study, finished, "figures/tradeoff-digits-resnet6.svg")
@@ -315,8 +363,8 @@ def test_plot_tradeoff(study, finished):
     assert "zero weights (%)" in storage
 
 
-def test_sweep_shadow_models(study, finished):
-    path = rerun(study, "sweep_shadow_models", f"{NETWORK}/full/shadow-sweep.parquet")
+def test_sweep_shadow_models(again, finished):
+    study, path = again(f"{NETWORK}/full/shadow-sweep.parquet")
     table = pd.read_parquet(path)
     assert table.groupby("shadow_models")["draw"].nunique().to_dict() == {2: 4, 4: 1}
     # With every shadow model, it is the study's own attack.
@@ -328,22 +376,15 @@ def test_sweep_shadow_models(study, finished):
 
 
 @pytest.mark.slow
-def test_plot_sweep(study, finished):
-    rerun(
-        study, "plot_sweep", "figures/sweep-digits-resnet6.svg", "figures/sweep-digits-resnet6.png"
-    )
+def test_plot_sweep(again, finished):
+    study, _ = again("figures/sweep-digits-resnet6.svg")
     assert "RMIA" in (study.results / "figures/sweep-digits-resnet6.svg").read_text()
     assert same_bytes(study, finished, "figures/sweep-digits-resnet6.svg")
 
 
 @pytest.mark.slow
-def test_plot_adversaries(study, finished):
-    rerun(
-        study,
-        "plot_adversaries",
-        "figures/adversaries-digits-resnet6.svg",
-        "figures/adversaries-digits-resnet6.png",
-    )
+def test_plot_adversaries(again, finished):
+    study, _ = again("figures/adversaries-digits-resnet6.svg")
     text = (study.results / "figures/adversaries-digits-resnet6.svg").read_text()
     assert "gain taken back (%)" in text
     assert "BRECQ 1.58 bits, head 8" in text
@@ -351,15 +392,8 @@ def test_plot_adversaries(study, finished):
 
 
 @pytest.mark.slow
-def test_plot_exposure(study, finished):
-    rerun(
-        study,
-        "plot_exposure",
-        "figures/exposure-digits-resnet6.svg",
-        "figures/exposure-digits-resnet6.png",
-        "figures/exposed-digits-resnet6.svg",
-        "figures/exposed-digits-resnet6.png",
-    )
+def test_plot_exposure(again, finished):
+    study, _ = again("figures/exposure-digits-resnet6.svg")
     text = (study.results / "figures/exposed-digits-resnet6.svg").read_text()
     assert "most exposed: BRECQ 1.58 bits" in text
     assert text.count("<image") == 2 * 20
@@ -367,10 +401,8 @@ def test_plot_exposure(study, finished):
         assert same_bytes(study, finished, f"figures/{name}-digits-resnet6.svg")
 
 
-def test_conclude(study, finished):
-    names = ("report.html", "tables/conclusions.md", "tables/adversaries.csv")
-    names += ("tables/adversaries.md",)
-    rerun(study, "conclude", *names)
+def test_conclude(again, finished):
+    study, _ = again("report.html")
     text = (study.results / "tables/conclusions.md").read_text()
     assert "120 non-members a target do not resolve 0.1 % FPR" in text
     assert "on 2 targets: the TPR at 1 % FPR." in text
@@ -380,7 +412,7 @@ def test_conclude(study, finished):
     assert table["supported"].all()
     assert set(table["metric"]) == {"tpr_at_fpr_0.01"}
     assert (table["difference"] - (table["adaptive"] - table["transfer"])).abs().max() < 1e-5
-    for name in names:
+    for name in WAVES[-1]["conclude"]:
         assert same_bytes(study, finished, name)
 
 
