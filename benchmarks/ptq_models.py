@@ -3,10 +3,12 @@
 A small residual network is trained on Fashion-MNIST (or read from a file) and quantized by each
 method at each width, in one process on one thread. AdaRound and BRECQ then run as published
 (`solver: reference`: minibatches of images, from the weights' own fractions) beside the study's
-solvers, with the hard error of what each of them reconstructs and the time as a ratio.
+solvers, with the hard error of what each of them reconstructs and the time as a ratio. Where
+AIMET is installed, its AdaRound can stand beside ours too (`aimet_adaround.py` says how).
 
     python benchmarks/ptq_models.py --data /usr/share/datasets/fashion-mnist
     python benchmarks/ptq_models.py --published-iterations 20000       # as long as the papers
+    python benchmarks/ptq_models.py --bits --published-bits --aimet-iterations 10000 --pool 2
 """
 
 from __future__ import annotations
@@ -19,15 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
 from ptq_privacy.answers import inference
 from ptq_privacy.compression import compress
 from ptq_privacy.data.kinds.images.augment import augmented
+from ptq_privacy.data.kinds.images.normalise import statistics
 from ptq_privacy.data.preparation import prepare
 from ptq_privacy.graph.blocks import find_blocks
 from ptq_privacy.graph.folding import fold
@@ -75,6 +80,10 @@ def main() -> None:
     parser.add_argument("--bits", type=float, nargs="*", default=[4, 2, 1.58])
     parser.add_argument("--published-bits", type=float, nargs="*", default=[1.58])
     parser.add_argument("--published-iterations", type=int, default=200)
+    parser.add_argument("--aimet-iterations", type=int, help="a layer; 10000 are hard, 300 are not")
+    parser.add_argument("--aimet-bits", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0, help="of weights and training")
+    parser.add_argument("--pool", type=int, default=1, help="average squares of so many pixels")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = load(options)
@@ -90,19 +99,25 @@ def main() -> None:
             print(f"  {seconds:9.2f}", flush=True)
     for bits in options.published_bits:
         compare(network, images, bits, options.published_iterations, data)
+    if options.aimet_iterations:
+        beside_aimet(network, images, options.aimet_bits, options.aimet_iterations, data)
 
 
 def load(options: argparse.Namespace) -> Data:
     settings = {"name": "fashion-mnist", "source": "fashion-mnist"}
     found = prepare(settings | ({"path": options.data} if options.data else {}))
-    images, labels = torch.tensor(found.train_inputs), torch.tensor(found.train_labels)
+    images, labels = _pooled(found.train_inputs, options.pool), torch.tensor(found.train_labels)
     train = images[: options.train], labels[: options.train]
-    test = torch.tensor(found.test_inputs), torch.tensor(found.test_labels)
-    return Data(train, test, found.statistics)
+    test = _pooled(found.test_inputs, options.pool), torch.tensor(found.test_labels)
+    return Data(train, test, statistics(images.numpy()))
+
+
+def _pooled(images: np.ndarray, side: int) -> Tensor:
+    return functional.avg_pool2d(torch.tensor(images).float(), side).round().to(torch.uint8)
 
 
 def trained(data: Data, options: argparse.Namespace) -> nn.Module:
-    torch.manual_seed(seed_of("initial weights", 0, 0))
+    torch.manual_seed(seed_of("initial weights", options.seed, 0))
     fragment = fragments.get("networks", options.architecture)
     images, labels = data.train
     network = factories.build(fragment.function, 10, images.shape[1:], fragment.defaults)
@@ -111,7 +126,7 @@ def trained(data: Data, options: argparse.Namespace) -> nn.Module:
         return network.eval()
     recipe = sgd.Recipe(options.epochs, 64, 0.1, 0.9, 5e-4, True, 0, False)
     draw = augmented(images, recipe.flip, recipe.crop_padding)
-    sgd.train(network, draw, labels, recipe, data.normalised(network).normalise, 0, 0)
+    sgd.train(network, draw, labels, recipe, data.normalised(network).normalise, options.seed, 0)
     network.to(memory_format=torch.contiguous_format)
     if options.network:
         save_file(network.state_dict(), options.network)
@@ -154,6 +169,28 @@ def compare(network: nn.Module, images: Tensor, bits: float, iterations: int, da
         print(f"{'':10} accuracy, ours less published: {in_percent(ours[0] - theirs[0])}")
         for name, error in zip(("ours", "published"), errors, strict=True):
             print(f"{'':10} {name:10}", " ".join(f"{100 * e:7.3f}" for e in error), flush=True)
+
+
+def beside_aimet(
+    network: nn.Module, images: Tensor, bits: int, iterations: int, data: Data
+) -> None:
+    """AdaRound and BRECQ beside AIMET's AdaRound, on AIMET's own grids and on the study's."""
+    import aimet_adaround
+
+    print(f"\n{bits} bits beside AIMET's AdaRound, {iterations} iterations a layer:")
+    print("                          accuracy     seconds")
+    aimet = {}
+    for grids in ("own", "study's"):
+        start = time.process_time()
+        quantized = aimet_adaround.quantize(network, images, bits, iterations, grids != "own")
+        aimet[grids] = data.right(quantized), time.process_time() - start
+        print(f"AIMET, {grids + ' grids':14} {in_percent(aimet[grids][0])}  {aimet[grids][1]:9.2f}")
+    for method in ("adaround", "brecq"):
+        right, seconds, _ = run(network, images, method, bits, {}, data)
+        print(f"{method:21} {in_percent(right)}  {seconds:9.2f}")
+        for grids, (theirs, time_of_theirs) in aimet.items():
+            print(f"  less AIMET, {grids:8} {in_percent(right - theirs)}", end="")
+            print(f"  {100 * seconds / time_of_theirs:9.2f} % of its time", flush=True)
 
 
 @torch.no_grad()
