@@ -41,6 +41,7 @@ EXPOSURE = "<results>/{dataset}/{network}/exposure.parquet"
 EXPOSURE_SUMMARY = "<results>/{dataset}/{network}/exposure-summary.parquet"
 THRESHOLDS = "<results>/{dataset}/{network}/thresholds.parquet"
 SUMMARY = "<results>/tables/summary.parquet"
+METHODS = "<results>/tables/methods.parquet"
 
 
 def figure(name, format):
@@ -145,6 +146,7 @@ def scores_of_variants(wildcards):
 
 # A study without compressions has nothing to compare, and no calibration samples.
 ALL_COMPARISONS = of_each_network(COMPARISONS) if COMPRESSED_CELLS else []
+ALL_METHODS = [METHODS] if COMPRESSED_CELLS else []
 CALIBRATIONS = of_each_network(CALIBRATION) if COMPRESSED_CELLS else []
 
 # A threshold takes two pairs of shadow models.

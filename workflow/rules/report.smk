@@ -91,6 +91,43 @@ rule summarize:
         "../scripts/summarize.py"
 
 
+rule compare_methods:
+    input:
+        leakage=of_each_cell(LEAKAGE),
+        values_of_targets=of_each_cell(VALUES),
+        checkpoints=[path for cell in CELLS for path in checkpoints_of(cell)],
+    output:
+        parquet=METHODS,
+        csv=report(
+            "<results>/tables/methods.csv",
+            caption="../report/methods_table.rst",
+            category="The answer",
+            labels={"page": "Method against method as CSV, to download"},
+        ),
+    log:
+        "<logs>/compare_methods.log",
+    benchmark:
+        "<benchmarks>/compare_methods.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=30,
+    params:
+        code=code("compare_methods"),
+        settings={
+            "cells": CELLS,
+            "targets": STUDY.pool.targets,
+            "attacks": ATTACKS_SHOWN,
+        },
+    message:
+        "Comparing methods at equal bits and at equal accuracy."
+    script:
+        "../scripts/compare_methods.py"
+
+
 rule plot_roc:
     input:
         scores=scores_of_variants,
@@ -289,6 +326,7 @@ rule conclude:
     input:
         summary=SUMMARY,
         comparisons=ALL_COMPARISONS,
+        methods=ALL_METHODS,
         calibration=CALIBRATIONS,
         sweeps=of_each_network(SWEEP),
         exposures=of_each_network(EXPOSURE_SUMMARY),
@@ -329,6 +367,7 @@ rule conclude:
             "study": config["study"],
             "networks": NETWORKS,
             "attacks": ATTACKS_SHOWN,
+            "margin": config["attacks"]["margin"],
             "figures": REPORTED,
         },
     message:

@@ -11,14 +11,16 @@ from ptq_privacy.measures.intervals import Resampled
 SEED = 4
 
 
-def measured(shift, samples=240, targets=6, noise=0):
+def measured(shift, samples=240, targets=6, noise=0, attacks=1):
     """The same targets at a variant that leaks by `shift`."""
     generator = np.random.default_rng(0)
     member = generator.random((targets, samples)) < 0.5
     own = generator.normal(size=member.shape)
     other = np.random.default_rng(int(10 * noise) + 1).normal(size=member.shape)
     values = (own + noise * other) / np.hypot(1, noise) + shift * member
-    scores = Scores(tuple(range(targets)), np.zeros(samples, np.int16), member, {"a": values})
+    each = {"a": values, "b": values - 0.5 * shift * member}
+    found = dict(list(each.items())[:attacks])
+    scores = Scores(tuple(range(targets)), np.zeros(samples, np.int16), member, found)
     values = leakage.values(scores, SEED)
     return Measured(leakage.tabulate(scores, values), values)
 
@@ -87,6 +89,21 @@ def test_without_a_gain_there_is_nothing_to_take_back(table):
     assert row["note"] == comparisons.NO_GAIN
     equal = table.loc[("against_full", "nearest-w4", "transfer", "auc")]
     assert (equal["estimate"], equal["p_value"]) == (0, 1)
+
+
+def test_an_attack_is_compared_with_those_after_it_at_every_variant():
+    both = {
+        cell: measured(shift, attacks=2)
+        for cell, shift in ((("full", "transfer"), 2.0), (("obc-w4", "transfer"), 1.0))
+    }
+    table = comparisons.compare(both)
+    own = table[(table["kind"] == "attack_minus_attack") & (table["metric"] == "auc")]
+    assert own[["attack", "other"]].drop_duplicates().to_numpy().tolist() == [["a", "b"]]
+    assert own["variant"].tolist() == ["full", "obc-w4"]
+    for row in own.to_dict("records"):
+        values = both[row["variant"], "transfer"].values
+        assert row["low"] == intervals.estimate(values["a"]["auc"].minus(values["b"]["auc"])).low
+        assert row["low"] > 0
 
 
 def test_it_says_what_the_nonmembers_cannot_resolve(table):

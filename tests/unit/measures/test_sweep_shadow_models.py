@@ -12,6 +12,8 @@ from ptq_privacy.answers.answer_blocks import LogitBlock
 from ptq_privacy.attacks import metrics
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.data import membership
+from ptq_privacy.measures import leakage
+from ptq_privacy.measures.intervals import estimate
 from ptq_privacy.report import sweep
 from ptq_privacy.stages import sweep_shadow_models
 
@@ -45,22 +47,24 @@ def swept(path, output, targets=3, **changes):
 def test_each_set_is_attacked_as_a_pool_of_its_own(pool, tmp_path):
     path, phi, member = pool
     table = swept(path, tmp_path / "sweep.parquet")
-    assert table.groupby("shadow_models")["draw"].nunique().to_dict() == {2: 4, 4: 4, 8: 1}
+    assert sorted(table["shadow_models"].unique()) == [2, 4, 8]
     assert sorted(table["target"].unique()) == [0, 1, 2]
-    for attacked, draw, chosen in sweep_shadow_models._sets(3, MODELS, SETTINGS["seed"]):
+    weight = leakage.weights(member[:3], SETTINGS["seed"])
+    expected = {}
+    for attacked, _, chosen in sweep_shadow_models._sets(3, MODELS, SETTINGS["seed"]):
         for target in attacked:
             place = [chosen.index(target)]
             own = Evidence.of(phi[[target]], phi[chosen], member[chosen], place)
-            scored = attacks.score(ATTACKS, own)
-            rows = table[
-                (table["shadow_models"] == len(chosen) - 2)
-                & (table["draw"] == draw)
-                & (table["target"] == target)
-            ].set_index("attack")
-            assert set(rows.index) == set(scored)
-            for attack, values in scored.items():
-                auc = metrics.auc(member[target], values[0])
-                assert rows.loc[attack, "auc"] == pytest.approx(auc, abs=1e-12)
+            for attack, values in attacks.score(ATTACKS, own).items():
+                for replicate in (0, 7):
+                    again = np.repeat(np.arange(SAMPLES), weight[replicate])
+                    auc = metrics.auc(member[target][again], values[0][again])
+                    key = (len(chosen) - 2, attack, replicate, target)
+                    expected.setdefault(key, []).append(auc)
+    assert {len(draws) for draws in expected.values()} == {4, 1}
+    table = table.set_index(["shadow_models", "attack", "replicate", "target"])["auc"]
+    for key, draws in expected.items():
+        assert table.loc[key] == pytest.approx(np.mean(draws), abs=1e-12)
 
 
 def test_sets_are_whole_pairs_with_the_target_and_nested():
@@ -90,23 +94,18 @@ def test_the_seed_decides(pool, tmp_path):
     assert not first.equals(swept(pool[0], tmp_path / "c.parquet", seed=6))
 
 
-def test_the_band_is_a_bootstrap_of_targets_and_of_draws_within():
-    """Of normal values its width is known: variances between and within targets, over counts."""
-    generator = np.random.default_rng(0)
-    targets, draws = 200, 4
-    value = generator.normal(size=(targets, 1)) + generator.normal(size=(targets, draws))
-    table = pd.DataFrame(
-        [
-            {"shadow_models": 2, "target": t, "draw": d, "tpr_at_fpr_0.001": value[t, d]}
-            for t in range(targets)
-            for d in range(draws)
-        ]
-    )
-    row = sweep.intervals(table).loc[2]
-    assert row["mean"] == pytest.approx(value.mean())
-    # The variance of targets' means, 1 + 1/4, plus (1 - 1/4)/4 drawn again within each.
-    width = 2 * 1.96 * np.sqrt((1 + 1 / 4 + 3 / 16) / targets)
-    assert row["high"] - row["low"] == pytest.approx(width, rel=0.15)
-    single = sweep.intervals(table[(table["target"] == 3) & (table["draw"] == 0)]).loc[2]
-    assert single["mean"] == value[3, 0]
-    assert np.isnan(single[["low", "high"]]).all()  # one target tells nothing of others
+def test_attacks_are_compared_target_by_target(pool, tmp_path):
+    table = swept(pool[0], tmp_path / "sweep.parquet")
+    found = sweep.differences(table, "auc")
+    pairs = found[["attack", "other"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [["rmia_online", "lira_online_fixed"], ["rmia_offline", "lira_offline_fixed"]]
+    row = found[found["shadow_models"] == 4].iloc[0]
+    one, other = (sweep.by_size(table[table["attack"] == name], "auc")[4] for name in (pairs[0]))
+    expected = estimate(one.minus(other))
+    assert tuple(row[["estimate", "low", "high", "p_value"]]) == expected
+    apart = [own.high - own.low for own in map(estimate, (one, other))]
+    assert row["high"] - row["low"] < np.hypot(*apart)
+    one_attack = table[table["attack"] == "rmia_online"]
+    assert sweep.differences(one_attack, "auc").empty
+    single = sweep.intervals(one_attack[one_attack["target"] == 1], "auc")
+    assert (single["low"] < single["mean"]).all()  # over samples alone

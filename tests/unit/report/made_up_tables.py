@@ -131,14 +131,14 @@ def sweep(nonmembers=5000, sizes=(2, 4, 8, 16, 32, 64)):
     scores_ = ["lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed"]
     scores_ += ["global_threshold", "rmia_online", "rmia_offline"]
     rows = [
-        (size, draw, target, attack, rate, 5 * rate, 0.5 + rate)
+        (size, attack, replicate, target, rate, 5 * rate, 0.5 + rate)
         for size in sizes
-        for draw in range(2)
-        for target in range(3)
         for place, attack in enumerate(scores_)
-        for rate in [0.002 + 0.001 * place + 1e-4 * size + 1e-4 * target + 2e-4 * draw]
+        for replicate in range(12)
+        for target in range(3)
+        for rate in [0.002 + 0.001 * place + 1e-4 * size + 1e-4 * target + 2e-4 * (replicate % 3)]
     ]
-    columns = ["shadow_models", "draw", "target", "attack", *METRICS]
+    columns = ["shadow_models", "attack", "replicate", "target", *METRICS]
     return pd.DataFrame(rows, columns=columns)
 
 

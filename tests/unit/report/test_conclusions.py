@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ptq_privacy.attacks import metrics
-from ptq_privacy.report import cells, conclusions, quoted, sentences
+from ptq_privacy.report import cells, claims, conclusions, quoted, sentences, sweep, versus
+from ptq_privacy.report.claims import Measured
 from ptq_privacy.report.sentences import Words, at_least, grouped, verdict
 
 ATTACK, TPR = "lira_online_fixed", "tpr_at_fpr_0.001"
@@ -31,6 +32,7 @@ def summary(rows, metric=TPR, nonmembers=5000):
     table = pd.DataFrame(rows, columns=["variant", "adversary", f"{metric}_low"])
     for part, shift in (("mean", 0.01), ("high", 0.02)):
         table[f"{metric}_{part}"] = table[f"{metric}_low"] + shift
+    table[f"{metric}_p_value"] = 1e-9
     return table.assign(attack=ATTACK, targets=18, nonmembers=nonmembers, **EPSILON)
 
 
@@ -155,7 +157,7 @@ def test_leakage_against_full_precision_and_chance():
             ("nearest-w2", "transfer", 0.001),
         ]
     )
-    section = conclusions.leakage(table, measured, quoted.quoted(5000), ATTACK)
+    section = conclusions.leakage(table, measured, quoted.quoted(5000), ATTACK, 0.2)
     assert section.sentences == (
         "Measured by LiRA online (fixed variance) on 18 targets: the TPR at 0.1 % FPR.",
         "To the transfer adversary, nearest 2 bits leaks more than full precision, by at least "
@@ -164,6 +166,10 @@ def test_leakage_against_full_precision_and_chance():
         "points.",
         "To the transfer adversary, BRECQ 4 bits is not distinguishable from full precision; its "
         "interval reaches from -0.10 to +0.10 points.",
+        # A fifth of 1.80 % less 0.12 %.
+        "To the transfer adversary, BRECQ 4 bits is equivalent to full precision within the "
+        "study's margin, 20 % of what full precision leaks beyond chance or 0.34 points: at most "
+        "0.10 more or less.",
         # Of 5,000 non-members five may be accused: guessing reaches 6 in 5,001.
         "To the transfer adversary, full precision, BRECQ 4 bits and BRECQ 2 bits are above "
         "chance, 0.12 %.",
@@ -178,7 +184,7 @@ def test_leakage_against_full_precision_and_chance():
 def test_too_few_nonmembers_are_said_and_another_metric_is_spoken_of():
     table = compared("against_full", "transfer", [("brecq-w2", -0.01, -0.02, -0.005)], metric="auc")
     measured = summary([("full", "transfer", 0.55)], metric="auc", nonmembers=80)
-    said = conclusions.leakage(table, measured, quoted.quoted(80), ATTACK).sentences
+    said = conclusions.leakage(table, measured, quoted.quoted(80), ATTACK, 0.2).sentences
     assert said[0].endswith("on 18 targets: the AUC.")
     assert (
         said[1] == "80 non-members a target do not resolve 0.1 % FPR, which takes 1,000; hence AUC."
@@ -234,7 +240,7 @@ def test_adaptation_and_the_share_that_it_takes_back():
         "Of the apparent gain in privacy at BRECQ 2 bits, adapting takes back a part, by at least "
         "25 % of it.",
     )
-    assert "| nearest 2 bits | **+1.00 [+0.50, +2.00]** | – |" in cells.markdown(section.table)
+    assert "| nearest 2 bits | **+1.00 [+0.50, +2.00]** |  | – |" in cells.markdown(section.table)
     nothing = conclusions.adaptation(table.iloc[:0], quoted.quoted(5000), [ATTACK])
     assert nothing.sentences == ("One adversary alone was run, so this cannot be told.",)
     assert nothing.table is None
@@ -275,56 +281,136 @@ def test_a_threshold_is_held_against_its_limit_and_a_call_has_a_worth():
     )
 
 
-def test_attacks_differ_only_where_their_intervals_do_not_meet():
+def test_attacks_are_compared_by_the_interval_of_their_difference():
+    """Both intervals meet, and the difference is sure all the same, target by target."""
     generator = np.random.default_rng(0)
-    level = {"rmia_online": 0.02, "rmia_offline": 0.01}
+    ease = 0.01 * generator.normal(size=12)
+    level = {"rmia_online": 0.042, "rmia_offline": 0.04}
     rows = [
-        {"attack": attack, "shadow_models": size, "target": target, "draw": 0}
-        | {TPR: level.get(attack, 0.01) + 0.001 * generator.normal()}
+        {"attack": attack, "shadow_models": size, "target": target, "replicate": replicate}
+        | {TPR: level.get(attack, 0.04) + ease[target] + 0.0002 * generator.normal()}
         for attack in ("rmia_online", "rmia_offline", "lira_online_fixed", "lira_offline_fixed")
         for size in (2, 4)
+        for replicate in range(20)
         for target in range(12)
     ]
-    section = conclusions.strength(pd.DataFrame(rows), quoted.quoted(5000))
-    assert section.sentences == (
-        "RMIA online finds more than LiRA online (fixed variance) with 2, 4 shadow models.",
-        "RMIA offline and LiRA offline (fixed variance) cannot be told apart (their intervals "
-        "meet) with 2, 4 shadow models.",
-    )
-    assert list(section.table.columns)[1:3] == ["RMIA online", "LiRA online (fixed variance)"]
-    assert str(section.table.iloc[0, 1]).startswith("2.0")
-
-
-def test_one_target_tells_no_attack_from_another():
-    rows = [
-        {"attack": attack, "shadow_models": 2, "target": 0, "draw": 0, TPR: tpr}
-        for attack, tpr in (("rmia_online", 0.06), ("lira_online_fixed", 0.03))
+    swept, measure = pd.DataFrame(rows), quoted.quoted(5000)
+    apart = [
+        sweep.intervals(swept[swept["attack"] == name], TPR).loc[2]
+        for name in ("rmia_online", "lira_online_fixed")
     ]
-    assert conclusions.strength(pd.DataFrame(rows), quoted.quoted(5000)).sentences == (
-        "One target has no interval over targets, so this cannot be told.",
+    assert apart[0]["low"] < apart[1]["high"]
+    section = versus.strength(swept, sweep.differences(swept, TPR), measure)
+    first, second = section.sentences
+    assert first.startswith(
+        "RMIA online finds more than LiRA online (fixed variance) with both numbers of shadow "
+        "models, each by at least 0.1"
     )
+    assert second.startswith(
+        "RMIA offline and LiRA offline (fixed variance) cannot be told apart with both numbers of "
+        "shadow models; together their intervals reach from -0.0"
+    )
+    names = list(section.table.columns)
+    assert names[1:4] == [
+        "RMIA online",
+        "LiRA online (fixed variance)",
+        "RMIA online - LiRA online (fixed variance)",
+    ]
+    assert str(section.table.iloc[0, 3]).startswith("+0.2")
+    nothing = versus.strength(swept, sweep.differences(swept.iloc[:0], TPR), measure)
+    assert nothing.sentences == ("RMIA and LiRA were not both run, so this cannot be told.",)
+
+
+def test_every_other_attack_is_held_against_the_headline():
+    """Whichever of the two comes first in the table."""
+    table = pd.concat(
+        [
+            compared("attack_minus_attack", "transfer", [("full", -0.01, -0.02, -0.005)]).assign(
+                other="rmia_online"
+            ),
+            compared(
+                "attack_minus_attack", "adaptive", [("obc-w2", -0.01, -0.03, -0.002)], "lira_online"
+            ).assign(other=ATTACK),
+            compared("attack_minus_attack", "adaptive", [("obc-w2", 0.9, 0.8, 1)], "a").assign(
+                other="b"
+            ),
+        ]
+    )
+    section = versus.attacks(table, quoted.quoted(5000), ATTACK)
+    title = "LiRA online (fixed variance)"
+    assert section.sentences == (
+        f"{title} is outdone by RMIA online at full precision (transfer), by at least 0.50 points.",
+        f"{title} finds more than LiRA online at OBC 2 bits (adaptive), by at least 0.20 points.",
+    )
+    text = cells.markdown(section.table)
+    assert (
+        "| RMIA online at full precision (transfer) | RMIA online | **+1.00 [+0.50, +2.00]**"
+        in text
+    )
+
+
+def test_methods_are_compared_at_equal_bits_and_at_equal_accuracy():
+    rows = [
+        ("4 bits", -0.001, -0.002, 0.001),
+        ("2 bits", -0.005, -0.007, -0.0035),
+        ("1 % accuracy lost", 0.005, 0.002, 0.01),
+        ("5 % accuracy lost", NAN, NAN, NAN),
+    ]
+    table = pd.DataFrame(rows, columns=["at", "estimate", "low", "high"])
+    known = {"method": "brecq", "other": "obc", "network": "digits, net", "metric": TPR}
+    table = table.assign(**known, attack=ATTACK, adversary="adaptive")
+    others = [table.assign(attack="rmia_online"), table.assign(metric="auc")]
+    section = versus.methods(pd.concat([table, *others]), quoted.quoted(5000), ATTACK)
+    bits, accuracy = (f"At equal {w}, to the adaptive adversary" for w in ("bits", "accuracy"))
+    assert section.sentences == (
+        f"{bits}, the first leaks less: BRECQ against OBC at 2 bits, by at least 0.35 points.",
+        f"{bits}, no difference can be told: BRECQ against OBC at 4 bits; its interval reaches "
+        "from -0.20 to +0.10 points.",
+        f"{accuracy}, the first leaks more: BRECQ against OBC at 1 % accuracy lost, by at least "
+        "0.20 points.",
+        f"{accuracy}, 1 of 2 pairs cannot be compared: a method's variants do not reach that loss "
+        "of accuracy.",
+    )
+    alone = versus.methods(table.iloc[:0], quoted.quoted(5000), ATTACK)
+    assert alone.sentences == ("One method alone was run, so this cannot be told.",)
 
 
 def test_without_compressions_full_precision_is_spoken_of():
     swept = pd.DataFrame({"attack": [ATTACK]})
-    measured = summary([("full", "transfer", 0.008)]).assign(targets=1)
-    sections = conclusions.of_network(measured, None, {}, None, swept, None, [ATTACK])
+    table = summary([("full", "transfer", 0.008)]).assign(targets=1)
+    nothing = dict.fromkeys(("compared", "methods", "calibration", "thresholds"))
+    strength = sweep.differences(swept, TPR)
+    own = Measured(summary=table, exposed={}, swept=swept, strength=strength, **nothing)
+    (measured,) = claims.weighed([own], [ATTACK])
+    assert claims.count([measured]) == (1, 1)
+    sections = conclusions.of_network(measured, [ATTACK], 0.2)
     assert sections[0].sentences == (
         "The study compresses nothing, so full precision stands alone.",
         "Measured by LiRA online (fixed variance) on 1 target: the TPR at 0.1 % FPR.",
         "To the transfer adversary, full precision is above chance, 0.12 %.",
     )
-    assert len(sections) == 4
+    assert len(sections) == 3
 
 
 def test_many_comparisons_are_counted():
-    table = pd.DataFrame({"low": [0.1, -0.2, -0.1, NAN], "high": [0.2, -0.1, 0.1, NAN]})
-    looked, found = sentences.claims([table] * 20)
-    assert (looked, found) == (60, 40)
-    said = sentences.chance(looked, found)
-    assert "60 differences" in said
-    assert "40 of them exclude zero" in said
-    assert "about 3 would do so by chance" in said
+    said = sentences.chance(1260, 40)
+    assert "looks at 1,260 differences" in said
+    assert "about 63 of their 95 % intervals would exclude zero" in said
+    assert "40 are, of which about 2 may be false" in said
+
+
+def test_a_difference_that_does_not_stand_is_not_claimed_though_its_interval_excludes_zero():
+    rows = pd.DataFrame({"name": ["a", "b"], "low": [0.01, 0.01], "high": [0.03, 0.03]})
+    rows = rows.assign(estimate=0.02, p_value=[0.001, 0.04], q_value=[0.004, 0.08])
+    words = Words("{who} more", "{who} less", "{who} open")
+    assert grouped(rows, words, "points", 100, 2) == [
+        "A more, by at least 1.00 points.",
+        "B open; its interval reaches from +1.00 to +3.00 points.",
+    ]
+    measure = quoted.quoted(5000)
+    shown = cells.measured(rows, measure, difference=True)
+    assert [cells.text(cell).startswith("**") for cell in shown] == [True, False]
+    assert cells.tested(rows).tolist() == ["0.001, 0.004", "0.040, 0.080"]
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))

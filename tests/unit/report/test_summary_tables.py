@@ -73,7 +73,13 @@ def test_markdown_has_a_row_a_variant_and_full_precision_under_each_adversary():
 
 
 def test_adversaries_stand_in_the_networks_own_metric():
-    known = {"dataset": "digits", "network": "net", "variant": "obc-w2", "p_value": 0.04}
+    known = {
+        "dataset": "digits",
+        "network": "net",
+        "variant": "obc-w2",
+        "p_value": 0.04,
+        "q_value": 0.05,
+    }
     known |= {"full": 0.05, "transfer": 0.02, "adaptive": 0.03, "difference": 0.01}
     known |= {f"{name}_low": 0.005 for name in ("transfer", "adaptive", "difference")}
     known |= {f"{name}_high": 0.04 for name in ("transfer", "adaptive", "difference")}
@@ -86,7 +92,7 @@ def test_adversaries_stand_in_the_networks_own_metric():
     text = summary_tables.adversaries_as_markdown(table, ["lira_online"])
     assert "TPR at 1 % FPR (%); at full precision 5.00." in text
     line = "| OBC 2 bits | 2.00 [0.50, 4.00] | 3.00 [0.50, 4.00] | **+1.00 [+0.50, +4.00]** | – |"
-    assert f"{line} 0.040 |" in text
+    assert f"{line} 0.040 | 0.050 |" in text
     assert "RMIA" not in text
     page = "".join(summary_tables.adversaries_as_html(table, "rmia_online"))
     assert page.index("<td>RMIA online</td><td>AUC</td>") < page.index("<td>LiRA online</td>")

@@ -49,11 +49,13 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
         `taken_back`                `both`        (adaptive - transfer) / (full - transfer): the
                                                   share of the apparent gain in privacy that an
                                                   adapting attacker takes back
+        `attack_minus_attack`       each          its mean by the attack, less that by `other`, at
+                                                  every variant, full precision too
 
-        Columns `attack`, `metric`, `kind`, `variant`, `adversary`, `estimate`, `low` and `high`
-        (95%), `p_value` (two-sided, of zero), `targets`, `supported` (whether the non-members
-        resolve the metric's FPR), `note` (why an estimate is NaN, else empty). `taken_back` is NaN
-        where the interval of full - transfer holds 0 or less.
+        Columns `attack`, `other`, `metric`, `kind`, `variant`, `adversary`, `estimate`, `low` and
+        `high` (95%), `p_value` (two-sided, of zero), `targets`, `supported` (whether the
+        non-members resolve the metric's FPR), `note` (why an estimate is NaN, else empty).
+        `taken_back` is NaN where the interval of full - transfer holds 0 or less.
 
     Raises:
         ValueError: no full precision, or files that are not of the same targets.
@@ -78,6 +80,7 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
             }
             shared = {**known, "metric": metric, "supported": metrics.supports(nonmembers, metric)}
             rows += [{**shared, **row} for row in _rows(values, _value(full, full, attack, metric))]
+            rows += [{**shared, **row} for row in _against_others(measured, attack, metric)]
     return table(rows)
 
 
@@ -85,8 +88,19 @@ def table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     """Rows as `compare` gives them; without any, of its columns all the same."""
     import pandas as pd
 
-    columns = ["attack", "metric", "kind", "variant", "adversary", "estimate", "low", "high"]
-    return pd.DataFrame(rows, columns=[*columns, "p_value", "targets", "supported", "note"])
+    columns = [
+        "attack",
+        "other",
+        "metric",
+        "kind",
+        "variant",
+        "adversary",
+        "estimate",
+        "low",
+        "high",
+    ]
+    columns += ["p_value", "targets", "supported", "note"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _value(own: Measured, full: Measured, attack: str, metric: str) -> Resampled:
@@ -114,11 +128,27 @@ def _rows(values: Mapping[tuple[str, str], Resampled], full: Resampled) -> list[
     return rows
 
 
+def _against_others(
+    measured: Mapping[tuple[str, str], Measured], attack: str, metric: str
+) -> list[dict[str, object]]:
+    """One attack against those that come after it, cell by cell."""
+    rows = []
+    for (variant, adversary), own in measured.items():
+        attacks = list(own.values)
+        later = attacks[attacks.index(attack) + 1 :] if attack in attacks else []
+        for other in later:
+            found = estimate(own.values[attack][metric].minus(own.values[other][metric]))
+            row = _row("attack_minus_attack", variant, adversary, found)
+            rows.append(row | {"other": other})
+    return rows
+
+
 def _row(
     kind: str, variant: str, adversary: str, found: Estimate, note: str = ""
 ) -> dict[str, object]:
     return {
         "kind": kind,
+        "other": "",
         "variant": variant,
         "adversary": adversary,
         "estimate": found.value,

@@ -48,12 +48,12 @@ def tabulate(scores: Scores, measured: Values) -> pd.DataFrame:
 
     Returns:
         Columns `attack`, `targets`, `members` and `nonmembers` (of the target with the fewest),
-        `ties` (share of samples that share their score with another one, which no threshold parts),
         `fpr_0.001_supported` (whether these non-members are enough for 0.1% to mean one or more),
         and for each metric `_mean` and `_std` (over targets, divided by their number less one; NaN
-        for one target), `_low` and `_high` (the mean's 95% interval, as far as it is within 0..1)
-        and `_pooled` (of one ROC over all targets' samples); for the logarithmic areas also
-        `_from`, the rate at which their axes begin.
+        for one target), `_low` and `_high` (the mean's 95% interval, as far as it is within 0..1),
+        `_p_value` (two-sided, of its being what `metrics.chance` says) and `_pooled` (of one ROC
+        over all targets' samples); for the logarithmic areas also `_from`, the rate at which their
+        axes begin.
     """
     import pandas as pd  # half a second that the measuring jobs need not pay
 
@@ -75,11 +75,13 @@ def rows(scores: Scores, measured: Values) -> list[dict[str, Any]]:
         pooled = metrics.roc(scores.member.ravel(), scores.attacks[attack].ravel())
         for name, metric in METRICS.items():
             found = estimate(own[name])
+            level = metrics.chance(name, fewest["members"], fewest["nonmembers"])
             row |= {
                 f"{name}_mean": found.value,
                 f"{name}_std": own[name].each.std(ddof=1) if targets > 1 else np.nan,
                 f"{name}_low": max(found.low, 0.0),
                 f"{name}_high": min(found.high, 1.0),
+                f"{name}_p_value": estimate(own[name].scaled(1, -level)).p_value,
                 f"{name}_pooled": float(metric(*pooled, fewest["nonmembers"])),
             }
             if (start := metrics.lowest(name, fewest["nonmembers"])) is not None:
@@ -96,23 +98,40 @@ def values(scores: Scores, seed: int, names: Sequence[str] = tuple(METRICS)) -> 
     Raises:
         ValueError: a target without members or without non-members.
     """
-    samples, nonmembers = scores.member.shape[1], _nonmembers(scores)
-    # In the first place the data as they are: every sample once.
-    weight = np.concatenate([np.ones((1, samples), np.int32), sample_weights(scores.member, seed)])
-    chunk = max(1, VERTICES_PER_CHUNK // samples)
+    weight, nonmembers = weights(scores.member, seed), _nonmembers(scores)
     measured: Values = {}
     for attack, score in scores.attacks.items():
-        found = {name: np.empty((len(weight), len(score))) for name in names}
-        for target, own in enumerate(zip(scores.member, score, strict=True)):
-            ranked = metrics.corners(metrics.rank(*own))
-            for start in range(0, len(weight), chunk):
-                rows = slice(start, start + chunk)
-                curve = metrics.curve(ranked, weight[rows])
-                for name in names:
-                    metric = METRICS[name]
-                    found[name][rows, target] = metric(*curve, nonmembers)
-        measured[attack] = {name: Resampled(own[0], own[1:]) for name, own in found.items()}
+        targets = zip(scores.member, score, strict=True)
+        found = np.stack([of_target(*own, weight, nonmembers, names) for own in targets], axis=-1)
+        measured[attack] = {
+            name: Resampled(own[0], own[1:]) for name, own in zip(names, found, strict=True)
+        }
     return measured
+
+
+def weights(member: np.ndarray, seed: int) -> np.ndarray:
+    """How often samples count: once each, then resampled; int32 [1 + REPLICATES, samples]."""
+    once = np.ones((1, member.shape[1]), np.int32)
+    return np.concatenate([once, sample_weights(member, seed)])
+
+
+def of_target(
+    member: np.ndarray,
+    score: np.ndarray,
+    weight: np.ndarray,
+    nonmembers: int,
+    names: Sequence[str] = tuple(METRICS),
+) -> np.ndarray:
+    """One target's metrics by the `weights` of its samples, float64 [names, weights]."""
+    ranked = metrics.corners(metrics.rank(member, score))
+    found = np.empty((len(names), len(weight)))
+    chunk = max(1, VERTICES_PER_CHUNK // len(member))
+    for start in range(0, len(weight), chunk):
+        rows = slice(start, start + chunk)
+        curve = metrics.curve(ranked, weight[rows])
+        for place, name in enumerate(names):
+            found[place, rows] = METRICS[name](*curve, nonmembers)
+    return found
 
 
 def _nonmembers(scores: Scores) -> int:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from ptq_privacy.report import guarantees, quoted, style
+from ptq_privacy.report import claims, guarantees, quoted, style
 from ptq_privacy.report.cells import Interval
 from ptq_privacy.report.quoted import Quoted
-from ptq_privacy.report.sentences import LOWER, verdict
+from ptq_privacy.report.sentences import LOWER, of_rows
 from ptq_privacy.study.variants import Variant
 
 AFFORDED = 1.0
@@ -132,7 +132,7 @@ def _lines(
                 adversary=adversary,
                 kept=_kept(exposed[adversary], variant, measure),
                 below_full=(variant, adversary) in less,
-                above_chance=leak.low > guess,
+                above_chance=leak.low > guess and row.get("q_value", 0) <= claims.LEVEL,
                 best=bool(better.empty) and 100 * row["test_accuracy_mean"] >= USABLE * full,
             )
         )
@@ -148,8 +148,8 @@ def _told_less(compared: pd.DataFrame, measure: Quoted, attack: str) -> set[tupl
     ]
     return {
         (row["variant"], row["adversary"])
-        for row in own.to_dict("records")
-        if verdict(row["low"], row["high"]) == LOWER
+        for row, found in zip(own.to_dict("records"), of_rows(own), strict=True)
+        if found == LOWER
     }
 
 

@@ -1,6 +1,7 @@
 """The cells of tables that people read, in text: values with their intervals, and Markdown.
 
-A difference stands out (in bold) where its interval excludes zero, and only there.
+A difference stands out (in bold) where its interval excludes zero and its claim stands (`claims`),
+and only there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ptq_privacy.report import style
+from ptq_privacy.report import claims, style
 from ptq_privacy.report.quoted import Quoted
 from ptq_privacy.study.variants import Variant
 
@@ -24,14 +25,15 @@ class Interval(NamedTuple):
     high: float
     digits: int
     difference: bool = False
+    counted: bool = True  # its claim stands when all others are counted
 
     @property
     def known(self) -> bool:
         return self.value == self.value
 
     @property
-    def excludes_zero(self) -> bool:
-        return self.difference and (self.low > 0 or self.high < 0)
+    def claimed(self) -> bool:
+        return self.difference and self.counted and (self.low > 0 or self.high < 0)
 
     @property
     def bounds(self) -> str:
@@ -58,7 +60,7 @@ ESTIMATE = ("estimate", "low", "high")
 def text(cell: object) -> str:
     """A cell as Markdown has it."""
     if isinstance(cell, Interval):
-        return f"**{cell}**" if cell.excludes_zero else str(cell)
+        return f"**{cell}**" if cell.claimed else str(cell)
     if isinstance(cell, float):
         return UNKNOWN if cell != cell else f"{cell:.4g}"
     return str(cell)
@@ -85,7 +87,11 @@ def column(
         scale: from the table's numbers to what is shown.
     """
     values = (scale * rows[list(parts)]).to_numpy(dtype=float).tolist()
-    found = [Interval(value, low, high, digits, difference) for value, low, high in values]
+    counted = claims.stand(rows) if difference else pd.Series(True, rows.index)
+    found = [
+        Interval(value, low, high, digits, difference, bool(stands))
+        for (value, low, high), stands in zip(values, counted, strict=True)
+    ]
     return pd.Series(found, index=rows["name"], dtype=object)
 
 
@@ -110,6 +116,19 @@ def named(rows: pd.DataFrame) -> pd.DataFrame:
 def rounded_down(bounds: pd.Series) -> pd.Series:
     """Lower bounds as they are shown."""
     return np.floor(bounds * 10**DIGITS_OF_BOUNDS + 1e-9) / 10**DIGITS_OF_BOUNDS
+
+
+def tested(rows: pd.DataFrame) -> pd.Series:
+    """p and q of each row's difference, by the row's `name`; empty where it was not counted."""
+    texts = (
+        [
+            "" if q != q else f"{p:.3f}, {q:.3f}"
+            for p, q in zip(rows["p_value"], rows["q_value"], strict=True)
+        ]
+        if "q_value" in rows
+        else [""] * len(rows)
+    )
+    return pd.Series(texts, index=rows["name"], dtype=object)
 
 
 def joined(columns: Mapping[str, pd.Series], first: str = "variant") -> pd.DataFrame | None:

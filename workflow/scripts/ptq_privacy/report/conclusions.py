@@ -6,80 +6,61 @@ tables.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ptq_privacy.report import cells, guarantees, quoted, style, sweep, whose_samples
+from ptq_privacy.report import cells, claims, guarantees, quoted, style, versus, whose_samples
+from ptq_privacy.report.claims import Measured
 from ptq_privacy.report.quoted import Quoted
 from ptq_privacy.report.sentences import (
     HIGHER,
-    LOWER,
-    OPEN,
     Section,
     Words,
-    chance,
-    claims,
     filled,
     grouped,
+    of_rows,
     of_those_accused,
 )
 
 NOT_COMPARED = pd.DataFrame(columns=["kind", "attack", "variant", "adversary", *cells.ESTIMATE])
 
 
-def of_network(
-    summary: pd.DataFrame,
-    compared: pd.DataFrame | None,
-    exposed: Mapping[str, pd.DataFrame],
-    calibration: pd.DataFrame | None,
-    swept: pd.DataFrame,
-    thresholds: pd.DataFrame | None,
-    attacks: Sequence[str],
-) -> list[Section]:
+def of_network(measured: Measured, attacks: Sequence[str], margin: float) -> list[Section]:
     """Everything that the measurements of one network answer.
 
     Args:
-        summary: its rows of the summary.
-        compared: its comparisons of variants and adversaries; None where nothing is compressed.
-        exposed: exposure summaries by adversary.
-        calibration: calibration samples against other members, by variant and adversary; None
-            where nothing is compressed.
-        swept: attacks with fewer shadow models.
-        thresholds: what thresholds set on shadow models give, by variant and adversary; None
-            where there are too few shadow models to set any.
+        measured: its tables, by `claims.weighed`.
         attacks: the attacks to speak of, the headline first.
+        margin: share of full precision's leak within which a variant is equivalent to it.
     """
-    nonmembers = int(summary["nonmembers"].min())
-    measure = quoted.quoted(nonmembers)
+    measure, compared = measured.measure, measured.compared
     if compared is None:
-        sections, looked = [leakage(NOT_COMPARED, summary, measure, attacks[0])], []
+        sections = [leakage(NOT_COMPARED, measured.summary, measure, attacks[0], margin)]
     else:
         own = compared[compared["metric"] == measure.metric]
         sections = [
-            leakage(own, summary, measure, attacks[0]),
+            leakage(own, measured.summary, measure, attacks[0], margin),
             adaptation(own, measure, attacks),
-            whose_samples.outliers(exposed, nonmembers),
+            whose_samples.outliers(measured.exposed, measured.nonmembers),
         ]
-        looked = [
-            own[(own["kind"] == "against_full") & (own["attack"] == attacks[0])],
-            own[(own["kind"] == "adaptive_minus_transfer") & own["attack"].isin(attacks)],
-            *(whose_samples.top_against_others(table) for table in exposed.values()),
-        ]
-    if calibration is not None:
-        sections.append(whose_samples.calibrated(calibration, measure))
-        looked.append(whose_samples.of_calibration(calibration, measure))
-    sections += [worth(thresholds, measure, attacks[0]), strength(swept, measure)]
-    sections.append(guarantees.section(summary, attacks[0]))
-    if thresholds is not None:
-        looked.append(_excess(thresholds, _limit(measure), attacks[0]))
-    count, found = claims(looked)
-    if count:
-        sections.append(Section("How much of this could be chance?", (chance(count, found),)))
-    return sections
+        if measured.methods is not None:
+            sections.append(versus.methods(measured.methods, measure, attacks[0]))
+        sections.append(versus.attacks(own, measure, attacks[0]))
+    if measured.calibration is not None:
+        sections.append(whose_samples.calibrated(measured.calibration, measure))
+    return [
+        *sections,
+        worth(measured.thresholds, measure, attacks[0]),
+        versus.strength(measured.swept, measured.strength, measure),
+        guarantees.section(measured.summary, attacks[0]),
+    ]
 
 
-def leakage(compared: pd.DataFrame, summary: pd.DataFrame, measure: Quoted, attack: str) -> Section:
+def leakage(
+    compared: pd.DataFrame, summary: pd.DataFrame, measure: Quoted, attack: str, margin: float
+) -> Section:
     """Every variant against full precision, and against chance."""
     nonmembers = int(summary["nonmembers"].min())
     targets = style.counted(summary.iloc[0]["targets"], "target")
@@ -101,21 +82,43 @@ def leakage(compared: pd.DataFrame, summary: pd.DataFrame, measure: Quoted, atta
         )
         sentences += _grouped(own, words, measure)
         full = measured["variant"] == "full"
+        sentences += _equivalent(own, measured[full], measure, margin, to)
         level = cells.named(measured[(measured["adversary"] == adversary) | full])
         sentences += _above(level, measure, nonmembers, to)
         parts = [f"{measure.metric}_{part}" for part in ("mean", "low", "high")]
         columns[f"{measure.label}, {adversary}"] = cells.measured(level, measure, parts)
         if len(own):
             columns[f"{adversary} - full precision"] = cells.measured(own, measure, difference=True)
+            columns[f"p, q, {adversary}"] = cells.tested(own)
     question = "Does quantization hide members?" if len(rows) else "Are members given away?"
     return Section(question, tuple(sentences), cells.joined(columns))
+
+
+def _equivalent(
+    own: pd.DataFrame, full: pd.DataFrame, measure: Quoted, margin: float, to: str
+) -> list[str]:
+    """Which differences from full precision lie within the margin, with their whole intervals."""
+    chance = quoted.guessing(measure, int(full["nonmembers"].min()))
+    width = margin * (measure.scale * full[f"{measure.metric}_mean"].mean() - chance)
+    reach = measure.scale * own[["low", "high"]].abs().max(axis=1)
+    within = own[reach < width]
+    if within.empty:
+        return []
+    most = math.ceil(reach[reach < width].max() * 10**measure.digits) / 10**measure.digits
+    digits = measure.digits
+    text = (
+        f"{to} {{be}} equivalent to full precision within the study's margin, "
+        f"{100 * margin:g} % of what full precision leaks beyond chance or {width:.{digits}f} "
+        f"{measure.unit_of_differences}: at most {most:.{digits}f} more or less"
+    )
+    return [filled(text, within["name"], len(own)) + "."]
 
 
 def _above(level: pd.DataFrame, measure: Quoted, nonmembers: int, to: str) -> list[str]:
     """Which intervals lie above what guessing reaches."""
     guess = quoted.guessing(measure, nonmembers)
     shown = f"{guess:.{measure.digits}f}{' %' if measure.unit else ''}"
-    above = measure.scale * level[f"{measure.metric}_low"] > guess
+    above = (measure.scale * level[f"{measure.metric}_low"] > guess) & claims.stand(level)
     return [
         filled(text, names, len(level)) + "."
         for names, text in (
@@ -142,12 +145,14 @@ def adaptation(compared: pd.DataFrame, measure: Quoted, attacks: Sequence[str]) 
         )
         sentences += _grouped(risen, words, measure)
         taken = cells.named(own[own["kind"] == "taken_back"])
-        sure = taken[taken["low"] > 0]
+        more = risen[[found == HIGHER for found in of_rows(risen)]]["variant"]
+        sure = taken[(taken["low"] > 0) & taken["variant"].isin(more)]
         words = Words(
             "Of the apparent gain in privacy at {who}, adapting takes back a part", "", ""
         )
         sentences += grouped(sure, words, "% of it", 100, 0)
         columns[f"{title}: adaptive - transfer"] = cells.measured(risen, measure, difference=True)
+        columns[f"{title}: p, q"] = cells.tested(risen)
         columns[f"{title}: gain taken back, %"] = cells.column(taken, cells.ESTIMATE, 100, 0)
     if not sentences:
         sentences = ["One adversary alone was run, so this cannot be told."]
@@ -161,7 +166,7 @@ def worth(thresholds: pd.DataFrame | None, measure: Quoted, attack: str) -> Sect
     question = "What is an accusation worth?"
     if thresholds is None:
         return Section(question, ("There are too few shadow models to set a threshold on.",))
-    limit = _limit(measure)
+    limit = claims.limit(measure)
     own = cells.named(_excess(thresholds, limit, attack))
     sentences, columns = [], {}
     for adversary, rows in own.groupby("adversary", sort=False):
@@ -180,48 +185,10 @@ def worth(thresholds: pd.DataFrame | None, measure: Quoted, attack: str) -> Sect
     return Section(question, tuple(sentences), cells.joined(columns))
 
 
-def _limit(measure: Quoted) -> float:
-    return measure.fpr or 0.01
-
-
 def _excess(thresholds: pd.DataFrame, limit: float, attack: str) -> pd.DataFrame:
     """One attack's thresholds at one limit, with the interval `low`, `high` of FPR - limit."""
     own = thresholds[(thresholds["attack"] == attack) & (thresholds["fpr_limit"] == limit)]
     return own.assign(low=own["fpr_low"] - limit, high=own["fpr_high"] - limit)
-
-
-def strength(swept: pd.DataFrame, measure: Quoted) -> Section:
-    """RMIA against LiRA by the number of shadow models, where their intervals do not meet."""
-    sentences, columns = [], {}
-    known = set(swept["attack"])
-    for pair in (("rmia_online", "lira_online_fixed"), ("rmia_offline", "lira_offline_fixed")):
-        if not known.issuperset(pair):
-            continue
-        both = [sweep.intervals(swept[swept["attack"] == one], measure.metric) for one in pair]
-        if any(table["low"].isna().any() for table in both):
-            sentences = ["One target has no interval over targets, so this cannot be told."]
-            break
-        groups: dict[str, list[str]] = {HIGHER: [], LOWER: [], OPEN: []}
-        for size in both[0].index:
-            a, b = both[0].loc[size], both[1].loc[size]
-            found = HIGHER if a["low"] > b["high"] else LOWER if a["high"] < b["low"] else OPEN
-            groups[found].append(str(size))
-        names = [style.score_title(one) for one in pair]
-        texts = {
-            HIGHER: f"{names[0]} finds more than {names[1]}",
-            LOWER: f"{names[0]} finds less than {names[1]}",
-            OPEN: f"{names[0]} and {names[1]} cannot be told apart (their intervals meet)",
-        }
-        for found, sizes in groups.items():
-            if sizes:
-                sentences.append(f"{texts[found]} with {', '.join(sizes)} shadow models.")
-        for name, table in zip(names, both, strict=True):
-            rows = table.rename_axis("name").reset_index()
-            columns[name] = cells.measured(rows, measure, ("mean", "low", "high"))
-    if not sentences:
-        sentences = ["RMIA and LiRA were not both run, so this cannot be told."]
-    by_size = cells.joined(columns, f"{measure.label} by shadow models")
-    return Section("Which attack needs fewer shadow models?", tuple(sentences), by_size)
 
 
 def _grouped(rows: pd.DataFrame, words: Words, measure: Quoted) -> list[str]:

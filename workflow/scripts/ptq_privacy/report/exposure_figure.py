@@ -14,9 +14,10 @@ from matplotlib.lines import Line2D
 
 from ptq_privacy.attacks import metrics
 from ptq_privacy.report import forest, style
+from ptq_privacy.report.quoted import EXPOSURE_FPR
 from ptq_privacy.study.variants import Variant
 
-FPR = 0.01  # at 0.1% too few samples are caught to be put into groups
+FPR = EXPOSURE_FPR  # at 0.1% too few samples are caught to be put into groups
 SHOWN = ["top_1%", *(f"decile_{place}" for place in range(1, 11))]
 GROUPS = {"top_1%": "the most exposed 1 %", "other_99%": "the other 99 %"}
 KEPT_LIMITS = (-50, 200)

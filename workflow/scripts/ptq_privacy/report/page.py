@@ -223,7 +223,7 @@ def _cell(value: object, kind: str) -> str:
             return _cell(UNKNOWN, kind)
         shown, _, bounds = str(value).partition(" ")
         inside = f"{shown} <small>{bounds}</small>" if bounds else shown
-        if value.excludes_zero:
+        if value.claimed:
             inside = f"<strong>{inside}</strong>"
         return f'<td{_class("number", kind)} data-value="{value.value!r}">{inside}</td>'
     if isinstance(value, float):

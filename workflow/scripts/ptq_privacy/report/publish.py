@@ -15,6 +15,7 @@ from ptq_privacy.files.origin import Origin
 from ptq_privacy.measures import comparisons
 from ptq_privacy.report import (
     cards,
+    claims,
     conclusions,
     exposure_figure,
     front_page,
@@ -22,7 +23,9 @@ from ptq_privacy.report import (
     sentences,
     side_by_side,
     summary_tables,
+    sweep,
 )
+from ptq_privacy.report.sentences import Section
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ def publish(
     networks: Sequence[Network],
     figures: Sequence[front_page.Figure],
     summary: str | Path,
+    methods: str | Path | None,
     attacks: Sequence[str],
+    margin: float,
     report: str | Path,
     conclusions_markdown: str | Path,
     adversaries_csv: str | Path,
@@ -53,32 +58,27 @@ def publish(
     """Write the report and every table of the study.
 
     Args:
+        methods: the table of methods against each other; None where nothing is compressed.
+        margin: share of full precision's leak within which a variant is equivalent to it.
         attacks: those that the conclusions and the Markdown tables speak of, the headline first.
     """
     table = tables.read_frame(summary)
+    measured = claims.weighed(
+        [_measured(own, table, methods, place == 0) for place, own in enumerate(networks)], attacks
+    )
     shown, said, compared = [], [], []
-    for network in networks:
-        own = table[(table["dataset"] == network.dataset) & (table["network"] == network.network)]
-        of_variants = _read(network.comparisons)
-        exposures = exposure_figure.by_adversary(tables.read_frame(network.exposures))
-        sections = conclusions.of_network(
-            own,
-            of_variants,
-            exposures,
-            _read(network.calibration),
-            tables.read_frame(network.sweep),
-            _read(network.thresholds),
-            attacks,
-        )
-        card = cards.card(own, of_variants, exposures, attacks[0])
+    for network, own in zip(networks, measured, strict=True):
+        card = cards.card(own.summary, own.compared, own.exposed, attacks[0])
         shown.append(card)
-        said.append((card.name, sections))
-        metric = quoted.quoted(int(own["nonmembers"].min())).metric
-        if of_variants is None:
-            of_variants = comparisons.table([])
-        both = side_by_side.side_by_side(of_variants, own, metric)
-        place = {"dataset": network.dataset, "network": network.network, "metric": metric}
+        said.append((card.name, conclusions.of_network(own, attacks, margin)))
+        of_variants = comparisons.table([]) if own.compared is None else own.compared
+        both = side_by_side.side_by_side(of_variants, own.summary, own.measure.metric)
+        place = {"dataset": network.dataset, "network": network.network}
+        place |= {"metric": own.measure.metric}
         compared.append(both.assign(**place)[[*place, *both.columns]])
+    looked, found = claims.count(measured)
+    counted = Section("How much of this could be chance?", (sentences.chance(looked, found),))
+    said.append(("All of this page", [counted]))
     both = pd.concat(compared, ignore_index=True)
     made = origins.comment(origin)
     page = front_page.build(study, shown, figures, said, table, both, attacks[0])
@@ -86,6 +86,30 @@ def publish(
     _write(conclusions_markdown, sentences.as_markdown(said) + made)
     _write(adversaries_csv, both.to_csv(index=False, float_format="%.6g"))
     _write(adversaries_markdown, summary_tables.adversaries_as_markdown(both, attacks) + made)
+
+
+def _measured(
+    network: Network, summary: pd.DataFrame, methods: str | Path | None, first: bool
+) -> claims.Measured:
+    """Its tables; the methods' comparisons over all networks are the first's, to count once."""
+    place = (summary["dataset"] == network.dataset) & (summary["network"] == network.network)
+    swept = tables.read_frame(network.sweep)
+    own = summary[place]
+    metric = quoted.quoted(int(own["nonmembers"].min())).metric
+    compared = None if methods is None else tables.read_frame(methods)
+    if compared is not None:
+        name = f"{network.dataset}, {network.network}"
+        compared = compared[compared["network"].isin([name, "all"] if first else [name])]
+    return claims.Measured(
+        summary=own,
+        compared=_read(network.comparisons),
+        methods=compared,
+        exposed=exposure_figure.by_adversary(tables.read_frame(network.exposures)),
+        calibration=_read(network.calibration),
+        swept=swept,
+        strength=sweep.differences(swept, metric),
+        thresholds=_read(network.thresholds),
+    )
 
 
 def _read(path: str | None) -> pd.DataFrame | None:

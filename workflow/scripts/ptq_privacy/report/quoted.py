@@ -59,6 +59,9 @@ CHOICES = (
 )
 """From the one to be preferred to the one that any non-members resolve."""
 
+EXPOSURE_FPR = 0.01
+"""At which samples are called exposed, if the non-members resolve it."""
+
 
 def quoted(nonmembers: int) -> Quoted:
     """The first of `CHOICES` that so many non-members a target resolve."""

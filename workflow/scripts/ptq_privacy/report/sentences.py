@@ -1,9 +1,9 @@
 """Sentences about intervals, by rules that never let one say more than its interval does.
 
-A difference is claimed only where its 95% interval excludes zero, and then by its bound nearer to
-zero, rounded towards it. Where zero lies inside, the sentence says that nothing can be told, not
-that nothing is there. Up to three variants are named; more are counted, and stand in the table
-below the sentences.
+A difference is claimed only where its 95% interval excludes zero and its claim stands when all the
+page's are counted (`claims`), and then by its bound nearer to zero, rounded towards it. Where zero
+lies inside, the sentence says that nothing can be told, not that nothing is there. Up to three
+variants are named; more are counted, and stand in the table below the sentences.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from ptq_privacy.report import cells
+from ptq_privacy.report import cells, claims
 
 HIGHER, LOWER, OPEN, UNKNOWN = "higher", "lower", "open", "unknown"
 NAMED = 3
@@ -41,12 +41,15 @@ class Words:
     lower: str
     open: str
     unknown: str = "For {who} this could not be told, for want of data or of a gain to compare with"
+    of: str = "variants"
 
 
-def verdict(low: float, high: float) -> str:
-    """What an interval of a difference says of its sign."""
+def verdict(low: float, high: float, stands: bool = True) -> str:
+    """What an interval of a difference says of its sign, if the claim stands."""
     if math.isnan(low) or math.isnan(high):
         return UNKNOWN
+    if not stands:
+        return OPEN
     return HIGHER if low > 0 else LOWER if high < 0 else OPEN
 
 
@@ -66,18 +69,18 @@ def grouped(rows: pd.DataFrame, words: Words, unit: str, scale: float, digits: i
     A difference is followed by how large it is at least; what is open, by how far it may reach.
 
     Args:
-        rows: columns `name`, `low`, `high`.
+        rows: columns `name`, `low`, `high` and, where claims were counted, `q_value`.
         unit: of the numbers.
         scale: from the table's numbers to that unit.
     """
-    verdicts = [verdict(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)]
+    verdicts = of_rows(rows)
     sentences = []
     for kind in (HIGHER, LOWER, OPEN, UNKNOWN):
         own = rows[[found == kind for found in verdicts]]
         if own.empty:
             continue
         text, lows, highs = (
-            filled(getattr(words, kind), own["name"], len(rows)),
+            filled(getattr(words, kind), own["name"], len(rows), words.of),
             own["low"],
             own["high"],
         )
@@ -95,21 +98,27 @@ def grouped(rows: pd.DataFrame, words: Words, unit: str, scale: float, digits: i
     return sentences
 
 
-def filled(text: str, names: Iterable[str], of: int) -> str:
+def of_rows(rows: pd.DataFrame) -> list[str]:
+    """The verdict of each row."""
+    parts = zip(rows["low"], rows["high"], claims.stand(rows), strict=True)
+    return [verdict(low, high, bool(stands)) for low, high, stands in parts]
+
+
+def filled(text: str, names: Iterable[str], of: int, noun: str = "variants") -> str:
     """A sentence of `Words` about these of so many variants."""
     names = list(names)
     one = len(names) == 1
-    text = text.format(who=listed(names, of), s="s" if one else "", be="is" if one else "are")
+    text = text.format(who=listed(names, of, noun), s="s" if one else "", be="is" if one else "are")
     return text[0].upper() + text[1:]
 
 
-def listed(names: Sequence[str], of: int) -> str:
+def listed(names: Sequence[str], of: int, noun: str = "variants") -> str:
     """Some of so many variants: by name, or how many they are."""
     if len(names) <= NAMED and (len(names) < of or of == 1):
         return _joined(names)
     if len(names) == of:
-        return "both variants" if of == 2 else f"all {of} variants"
-    return f"{len(names)} of {of} variants"
+        return f"both {noun}" if of == 2 else f"all {of} {noun}"
+    return f"{len(names)} of {of} {noun}"
 
 
 def _joined(names: Sequence[str]) -> str:
@@ -117,26 +126,16 @@ def _joined(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def claims(looked: Sequence[pd.DataFrame]) -> tuple[int, int]:
-    """How many differences tables of `low` and `high` hold, and how many exclude zero."""
-    verdicts = [
-        verdict(low, high)
-        for table in looked
-        for low, high in zip(table["low"], table["high"], strict=True)
-    ]
-    known = [found for found in verdicts if found != UNKNOWN]
-    return len(known), sum(found != OPEN for found in known)
-
-
 def chance(looked: int, found: int) -> str:
-    """What many comparisons do to 95% intervals, said in numbers."""
+    """What many comparisons do to 95% intervals, and what is done about it, in numbers."""
     return (
-        f"Of this network {looked} differences are looked at, each with its 95 % interval; "
-        f"{found} of them exclude zero. If there were no difference anywhere, about "
-        f"{looked / 20:.0f} would do so by chance, and they would often be neighbours, since all "
-        "share targets and samples: a pattern over many variants counts for more than any single "
-        "one. The intervals cover other targets of this pool and other samples of this data set; "
-        "they do not cover training the pool again."
+        f"This page looks at {looked:,} differences: of variants, adversaries, attacks and methods "
+        "from each other, and of single figures from chance. Were there none anywhere, about "
+        f"{looked / 20:.0f} of their 95 % intervals would exclude zero all the same. So a "
+        "difference is claimed only where its q-value is at most 0.05 (Benjamini and Hochberg); "
+        f"{found:,} are, of which about {found / 20:.0f} may be false. The intervals cover other "
+        "targets of this pool and other samples of this data set; they do not cover training the "
+        "pool again."
     )
 
 
@@ -154,8 +153,9 @@ def as_markdown(networks: Iterable[tuple[str, Sequence[Section]]]) -> str:
 
 
 NOTE = (
-    "A difference is claimed only where its 95 % interval, in brackets, excludes zero; it is then "
-    "printed in bold."
+    "A difference is claimed only where its 95 % interval, in brackets, excludes zero and its "
+    "q-value, over all differences that the page looks at, is at most 0.05; it is then printed in "
+    "bold. Of what is not claimed the interval says how large it may be."
 )
 
 

@@ -34,12 +34,14 @@ def side_by_side(compared: pd.DataFrame, summary: pd.DataFrame, metric: str = TP
         Columns `attack`, `variant`, `full` (the metric at full precision), and for each of
         `transfer`, `adaptive`, `difference` (adaptive - transfer) and `taken_back` (the share of
         full - transfer that this is; NaN where there is no gain to share) the value, `_low` and
-        `_high`; `p_value` of the difference and `supported` (whether non-members resolve the FPR).
+        `_high`; `p_value` of the difference, its `q_value` where claims were counted, and
+        `supported` (whether non-members resolve the FPR).
     """
     keys = ["attack", "variant"]
     full = summary[summary["variant"] == "full"].set_index("attack")[f"{metric}_mean"]
     chosen = compared[compared["metric"] == metric]
-    table = chosen.loc[chosen["kind"] == "adaptive_minus_transfer", [*keys, "p_value", "supported"]]
+    tested = [name for name in ("p_value", "q_value", "supported") if name in chosen]
+    table = chosen.loc[chosen["kind"] == "adaptive_minus_transfer", [*keys, *tested]]
     table = table.assign(full=table["attack"].map(full))
     for adversary in style.ADVERSARIES:
         own = summary[summary["adversary"] == adversary]

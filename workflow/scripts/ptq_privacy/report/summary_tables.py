@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ptq_privacy.attacks import metrics
-from ptq_privacy.report import cells, page, quoted, style
+from ptq_privacy.report import cells, claims, page, quoted, style
 from ptq_privacy.report.cells import Interval
 from ptq_privacy.report.quoted import Quoted
 from ptq_privacy.study.variants import Variant
@@ -25,7 +25,9 @@ OTHERS = {
 SUMMARY_TEXT = (
     "One row a variant, adversary and attack; the headline's attack is shown at first. Means over "
     "targets, in brackets the 95 % interval over targets and samples. Epsilon: of how this network "
-    "was trained and compressed, with 95 % confidence. A click on a heading sorts. "
+    "was trained and compressed, with 95 % confidence. The axes of the log areas "
+    "begin at the rate of one non-member, or at 1e-5 (log-log) and 1e-3 (semi-log) where that is "
+    "more. A click on a heading sorts. "
     "Every number, unrounded, is in tables/summary.csv."
 )
 EPSILON = "epsilon at least"
@@ -34,8 +36,8 @@ ADVERSARY_TEXT = (
     "Transfer keeps the shadow models at full precision, adaptive compresses them like the target. "
     "The gain taken back is the share of the gain against the transfer adversary (full precision "
     "less transfer) that the adaptive one undoes; it is not given where that gain may be zero. In "
-    "bold are differences whose 95 % interval excludes zero; p is two-sided and knows nothing of "
-    "the other rows."
+    "bold are differences whose 95 % interval excludes zero and whose q is at most 0.05; p is "
+    "two-sided and knows nothing of the other rows, q counts all differences of the page."
 )
 NOT_BOTH = "Nothing was attacked by both adversaries, so there is nothing to compare."
 
@@ -134,6 +136,7 @@ def adversaries_as_html(table: pd.DataFrame, attack: str) -> list[str]:
     for column, heading in ADVERSARY_COLUMNS.items():
         shown[heading] = [_interval(row, column) for row in ordered.to_dict("records")]
     shown["p"] = _values(ordered["p_value"], 3)
+    shown["q"] = _values(ordered["q_value"], 3)
     chosen = {"attack": style.score_title(attack)}
     return [
         page.element("h2", "Transfer against adaptive", id="adversaries-heading"),
@@ -167,6 +170,7 @@ def adversaries_as_markdown(table: pd.DataFrame, attacks: Sequence[str]) -> str:
         for column, heading in ADVERSARY_COLUMNS.items():
             shown[heading] = [_interval(row, column) for row in records]
         shown["p"] = rows["p_value"].map("{:.3f}".format).to_list()
+        shown["q"] = rows["q_value"].map("{:.3f}".format).to_list()
         parts += [cells.markdown(shown), ""]
     return "\n".join(parts)
 
@@ -182,7 +186,8 @@ def _interval(row: dict, column: str) -> Interval:
     nothing = float("nan")
     parts = (row.get(f"{column}{part}", nothing) for part in ("", "_low", "_high"))
     value, low, high = (scale * part for part in parts)
-    return Interval(value, low, high, digits, difference=column == "difference")
+    stands = column != "difference" or row["q_value"] <= claims.LEVEL
+    return Interval(value, low, high, digits, column == "difference", stands)
 
 
 def _places(table: pd.DataFrame) -> pd.DataFrame:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ptq_privacy.measures.intervals import Resampled, estimate
 from ptq_privacy.report import style
 from ptq_privacy.report.quoted import note, quoted
-from ptq_privacy.study.seeds import generator
 
-REPLICATES = 1000
 SHIFT = 0.07
 """Between attacks, in doublings, so that their intervals do not hide each other."""
 
@@ -92,23 +90,40 @@ def _legend(scores: Sequence[str], kinds: Sequence[str]) -> list[Line2D]:
     ]
 
 
-def intervals(rows: pd.DataFrame, metric: str = "tpr_at_fpr_0.001") -> pd.DataFrame:
-    """Mean over targets and draws of one attack, and its 95% interval, by number of shadow models.
-
-    The bootstrap draws targets with replacement, and draws of shadow models within each.
+def intervals(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Mean over targets of one attack, and its 95% interval, by number of shadow models.
 
     Returns:
-        Columns `mean`, `low`, `high` (NaN for one target, which tells nothing of others); index
-        `shadow_models`, ascending.
+        Columns `mean`, `low`, `high`; index `shadow_models`, ascending.
     """
+    found = {size: estimate(own)[:3] for size, own in by_size(rows, metric).items()}
+    columns = ["mean", "low", "high"]
+    return pd.DataFrame.from_dict(found, orient="index", columns=columns).rename_axis(
+        "shadow_models"
+    )
+
+
+def by_size(rows: pd.DataFrame, metric: str) -> dict[int, Resampled]:
+    """One attack's values by number of shadow models, ascending."""
     found = {}
-    stream = generator("resampled sweep", 0)
     for size, group in rows.groupby("shadow_models"):
-        values = group.pivot(index="target", columns="draw", values=metric).to_numpy()
-        targets, draws = values.shape
-        chosen = stream.integers(targets, size=(REPLICATES, targets, 1))
-        within = stream.integers(draws, size=(REPLICATES, targets, draws))
-        means = values[chosen, within].mean(axis=(1, 2))
-        low, high = np.percentile(means, (2.5, 97.5)) if targets > 1 else (np.nan, np.nan)
-        found[size] = {"mean": values.mean(), "low": low, "high": high}
-    return pd.DataFrame.from_dict(found, orient="index").rename_axis("shadow_models")
+        values = group.pivot(index="replicate", columns="target", values=metric).to_numpy()
+        found[int(str(size))] = Resampled(values[0], values[1:])
+    return found
+
+
+def differences(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """RMIA less LiRA with a fixed variance, online and offline, on the same targets and sets.
+
+    Returns:
+        Columns `attack`, `other`, `shadow_models`, `estimate`, `low`, `high` and `p_value`; no row
+        where the attacks were not both run.
+    """
+    known, rows = set(table["attack"]), []
+    for form in ("online", "offline"):
+        pair = f"rmia_{form}", f"lira_{form}_fixed"
+        if known.issuperset(pair):
+            one, other = (by_size(table[table["attack"] == name], metric) for name in pair)
+            rows += [(*pair, size, *estimate(own.minus(other[size]))) for size, own in one.items()]
+    columns = ["attack", "other", "shadow_models", "estimate", "low", "high", "p_value"]
+    return pd.DataFrame(rows, columns=columns)

@@ -72,7 +72,8 @@ def top_against_others(summary: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row a variant: `variant`, and `low`, `high`, `p_value`: the interval that holds that of
-        the exposure and that of the signal, and the larger p-value.
+        the exposure and that of the signal, and the larger p-value (and `q_value`, where claims
+        were counted).
     """
     own = summary[summary["fpr"] == exposure_figure.FPR]
     sides = [
@@ -87,6 +88,8 @@ def top_against_others(summary: pd.DataFrame) -> pd.DataFrame:
             "p_value": np.maximum(exposure["p_value"], signal["p_value"]),
         }
     )
+    if "q_value" in own:  # both must stand
+        found["q_value"] = np.maximum(exposure["q_value"], signal["q_value"])
     return found.rename_axis("variant").reset_index()
 
 

@@ -13,6 +13,7 @@ from ptq_privacy.report.front_page import Figure
 def conclude(
     summary: str | Path,
     comparisons: Sequence[str | Path],
+    methods: Sequence[str | Path],
     calibration: Sequence[str | Path],
     sweeps: Sequence[str | Path],
     exposures: Sequence[str | Path],
@@ -22,6 +23,7 @@ def conclude(
     study: str,
     networks: Sequence[Mapping[str, str]],
     attacks: Sequence[str],
+    margin: float,
     figures: Sequence[Mapping[str, str]],
     captions: Mapping[str, str],
     outputs: Mapping[str, str | Path],
@@ -33,6 +35,7 @@ def conclude(
         sweeps, exposures: a file for each network; comparisons, calibration, thresholds likewise,
             or none.
         svg, png: each figure in two formats, in the order of `figures`.
+        methods: the table of methods against each other, or none.
         attacks: scores that the pages speak of, the headline first.
         figures: of each its `dataset`, `network`, `name`, `question` and `title`.
         captions: what each kind of figure shows and how to read it, as reStructuredText, by what
@@ -60,7 +63,17 @@ def conclude(
         )
         for figure, *paths in zip(figures, svg, png, strict=True)
     ]
-    publish.publish(study, of_network, drawn, summary, attacks, **outputs, origin=origin)
+    publish.publish(
+        study,
+        of_network,
+        drawn,
+        summary,
+        _of(methods, 0),
+        attacks,
+        margin,
+        **outputs,
+        origin=origin,
+    )
 
 
 def _of(paths: Sequence[str | Path], index: int) -> str | None:

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from ptq_privacy.answers import recorded
-from ptq_privacy.answers.recorded import Answers
-from ptq_privacy.attacks import metrics, score
+from ptq_privacy.attacks import score
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
+from ptq_privacy.measures import leakage
 from ptq_privacy.study.seeds import generator
 
 METRICS = ("tpr_at_fpr_0.001", "tpr_at_fpr_0.01", "auc")
@@ -34,7 +34,10 @@ def sweep_shadow_models(
     seed: int,
     origin: Origin | None = None,
 ) -> None:
-    """Write one row a (number of shadow models, draw, target, attack) with the target's metrics.
+    """Write each target's metrics, means over draws, by number of shadow models and attack.
+
+    One row a (number of shadow models, attack, replicate, target): replicate 0 is of the samples as
+    they are, the others of resampled ones, as in `measures.leakage`.
 
     Numbers of shadow models are 2, 4, 8, ... and all of them. There are `DRAWS` draws of each but
     the last, which leaves no choice. A draw orders the pairs that are not the target's own by a
@@ -46,21 +49,34 @@ def sweep_shadow_models(
         targets, models, attacks: as for `score_attacks`.
     """
     pool = recorded.read(logits, range(models))
-    rows = []
-    for attacked, draw, chosen in _sets(targets, models, seed):
+    weight = leakage.weights(pool.member[:targets], seed)
+    nonmembers = int((~pool.member[:targets]).sum(axis=1).min())
+    total: dict[tuple[int, str], np.ndarray] = {}  # [metrics, weights, targets]
+    draws: dict[int, np.ndarray] = {}  # [targets]
+    for attacked, _, chosen in _sets(targets, models, seed):
         evidence = Evidence.of(
             pool.phi[attacked],
             pool.phi[chosen],
             pool.member[chosen],
             [chosen.index(target) for target in attacked],
         )
+        size = len(chosen) - 2
+        draws.setdefault(size, np.zeros(targets))[attacked] += 1
         for attack, values in score(attacks, evidence).items():
-            for target, own in zip(attacked, values, strict=True):
-                row = {"shadow_models": len(chosen) - 2, "draw": draw, "target": target}
-                rows.append(row | {"attack": attack} | _measured(pool, target, own))
-    order = ["shadow_models", "draw", "target"]
-    table = pd.DataFrame(rows).sort_values(order, kind="stable", ignore_index=True)
-    tables.write_frame(output, table, origin)
+            own = total.setdefault((size, attack), np.zeros((len(METRICS), len(weight), targets)))
+            for target, scored in zip(attacked, values, strict=True):
+                own[..., target] += leakage.of_target(
+                    pool.member[target], scored, weight, nonmembers, METRICS
+                )
+    place = np.indices((len(weight), targets), np.int32).reshape(2, -1)
+    parts = []
+    for (size, attack), own in sorted(total.items(), key=lambda item: item[0][0]):
+        known = {"shadow_models": size, "attack": attack, "replicate": place[0]}
+        means = (own / draws[size]).reshape(len(METRICS), -1)
+        parts.append(
+            pd.DataFrame({**known, "target": place[1], **dict(zip(METRICS, means, strict=True))})
+        )
+    tables.write_frame(output, pd.concat(parts, ignore_index=True), origin)
 
 
 def sizes(shadow_models: int) -> list[int]:
@@ -80,9 +96,3 @@ def _sets(targets: int, models: int, seed: int) -> Iterator[tuple[list[int], int
                 if size < models - 2 or draw == 0:
                     pairs = sorted([pair, *order[: size // 2].tolist()])
                     yield attacked, draw, [model for p in pairs for model in (2 * p, 2 * p + 1)]
-
-
-def _measured(pool: Answers, target: int, score: np.ndarray) -> dict[str, float]:
-    curve = metrics.roc(pool.member[target], score)
-    nonmembers = int((~pool.member[target]).sum())
-    return {name: float(metrics.METRICS[name](*curve, nonmembers)) for name in METRICS}

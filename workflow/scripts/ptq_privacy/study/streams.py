@@ -17,7 +17,6 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "matched samples": ("target",),
     "placebo calibration": ("target",),
     "resampled samples": (),
-    "resampled sweep": (),
 }
 """What is drawn, and the numbers that one of its streams is for. "epoch network" is what a network
 itself draws, such as dropout; "balanced sides" which values are left out where a sample has more on

@@ -1,0 +1,153 @@
+"""Which differences the page claims, when all that it looks at are counted.
+
+Of many differences that are none, one in twenty has a p-value below 0.05. So every p-value becomes
+a q-value (Benjamini and Hochberg 1995): of all claims with a q-value of at most 0.05, one in twenty
+is expected to be false. That holds for independent tests, and for such as lean the same way, which
+those of shared targets and samples do; Benjamini and Yekutieli's (2001) stricter rule is for tests
+that depend on each other in any way whatever, and would cost most of the power.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ptq_privacy.report.quoted import EXPOSURE_FPR, Quoted, quoted
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The tables of one network; of those that are None nothing was measured."""
+
+    summary: pd.DataFrame
+    compared: pd.DataFrame | None  # variants, adversaries and attacks
+    methods: pd.DataFrame | None  # its rows, and those over all networks
+    exposed: Mapping[str, pd.DataFrame]  # by adversary
+    calibration: pd.DataFrame | None
+    swept: pd.DataFrame  # attacks with fewer shadow models
+    strength: pd.DataFrame  # `sweep.differences` of these
+    thresholds: pd.DataFrame | None
+
+    @property
+    def nonmembers(self) -> int:
+        return int(self.summary["nonmembers"].min())
+
+    @property
+    def measure(self) -> Quoted:
+        """The metric that its page speaks of."""
+        return quoted(self.nonmembers)
+
+
+def q_values(p: np.ndarray) -> np.ndarray:
+    """The least false discovery rate at which each claim stands; NaN where p is, not counted."""
+    known = ~np.isnan(p)
+    order = np.argsort(p[known])
+    raised = p[known][order] * known.sum() / np.arange(1, known.sum() + 1)
+    found = np.full(len(p), np.nan)
+    lowest = np.minimum.accumulate(raised[::-1])[::-1]
+    found[np.flatnonzero(known)[order]] = np.minimum(lowest, 1)
+    return found
+
+
+def weighed(networks: Sequence[Measured], attacks: Sequence[str]) -> list[Measured]:
+    """The same with columns `p_value` and `q_value`, over all that the page looks at.
+
+    What it does not look at has no q-value: other metrics, and attacks of which it does not speak.
+
+    Args:
+        attacks: those it speaks of, the headline first.
+    """
+    looked = [_looked(network, attacks) for network in networks]
+    tables = [table for of_network in looked for table in of_network.values()]
+    p = [table["p_value"].where(table["looked"]).to_numpy(float) for table in tables]
+    places = np.cumsum([len(part) for part in p])[:-1]
+    for table, q in zip(tables, np.split(q_values(np.concatenate(p)), places), strict=True):
+        table["q_value"] = q
+    return [
+        replace(
+            network,
+            summary=own["summary"],
+            compared=own.get("compared"),
+            methods=own.get("methods"),
+            exposed={name: own[f"exposed {name}"] for name in network.exposed},
+            calibration=own.get("calibration"),
+            strength=own["strength"],
+            thresholds=own.get("thresholds"),
+        )
+        for network, own in zip(networks, looked, strict=True)
+    ]
+
+
+def _looked(network: Measured, attacks: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Copies with a column `looked`: whether the page may claim a row's difference."""
+    metric, headline = network.measure.metric, attacks[0]
+    summary = network.summary
+    found = {
+        "summary": summary.assign(
+            p_value=summary[f"{metric}_p_value"], looked=summary["attack"] == headline
+        ),
+        "strength": network.strength.assign(looked=True),
+    }
+    if network.compared is not None:
+        own = network.compared
+        kinds = (
+            ((own["kind"] == "against_full") & (own["attack"] == headline))
+            | (own["kind"] == "adaptive_minus_transfer")
+            | (own["kind"] == "attack_minus_attack")
+            & ((own["attack"] == headline) | (own["other"] == headline))
+        )
+        found["compared"] = own.assign(looked=kinds & (own["metric"] == metric))
+    if network.methods is not None:
+        own = network.methods
+        of_headline = (own["metric"] == metric) & (own["attack"] == headline)
+        found["methods"] = own.assign(looked=of_headline)
+    for adversary, own in network.exposed.items():
+        asked = own["statistic"].str.contains("top_minus_other") & (own["fpr"] == EXPOSURE_FPR)
+        found[f"exposed {adversary}"] = own.assign(looked=asked)
+    if network.calibration is not None:
+        own = network.calibration
+        other = own["metric"].str.startswith("tpr") & (own["metric"] != metric)
+        found["calibration"] = own.assign(looked=own["supported"].astype(bool) & ~other)
+    if network.thresholds is not None:
+        own = network.thresholds
+        asked = (own["attack"] == headline) & (own["fpr_limit"] == limit(network.measure))
+        found["thresholds"] = own.assign(p_value=own["fpr_p_value"], looked=asked)
+    return found
+
+
+def limit(measure: Quoted) -> float:
+    """The FPR at which thresholds are spoken of."""
+    return measure.fpr or 0.01
+
+
+def stand(rows: pd.DataFrame) -> pd.Series:
+    """Bool: whose claim stands, so far as its sign goes; all where claims were not counted."""
+    if "q_value" not in rows:
+        return pd.Series(True, rows.index)
+    return rows["q_value"] <= LEVEL
+
+
+def count(networks: Sequence[Measured]) -> tuple[int, int]:
+    """How many differences the page looks at, and how many of them stand."""
+    q = np.concatenate(
+        [
+            table["q_value"].to_numpy(float)
+            for own in networks
+            for table in (
+                own.summary,
+                own.compared,
+                own.methods,
+                own.calibration,
+                own.strength,
+                own.thresholds,
+                *own.exposed.values(),
+            )
+            if table is not None
+        ]
+    )
+    return int((~np.isnan(q)).sum()), int((q <= LEVEL).sum())
