@@ -14,6 +14,7 @@ WITHOUT_TORCH = (
     "measure_leakage",
     "sweep_shadow_models",
     "compare_variants",
+    "compare_methods",
     "compare_calibration",
     "measure_exposure",
     "calibrate_thresholds",

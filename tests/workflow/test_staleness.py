@@ -40,6 +40,7 @@ VARIANTS = {"nearest-w2", "obc-w2", "stochastic-w2"}
 
 FIGURES_OF_SUMMARY = {"plot_tradeoff", "plot_exposure", "conclude", "all"}
 FROM_LEAKAGE = FIGURES_OF_SUMMARY | {"measure_leakage", "compare_variants", "summarize"}
+FROM_LEAKAGE |= {"compare_methods"}
 FROM_SCORES = FROM_LEAKAGE | {
     "score_attacks",
     "bound_epsilon",

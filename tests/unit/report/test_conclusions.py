@@ -389,7 +389,7 @@ def test_without_compressions_full_precision_is_spoken_of():
         "Measured by LiRA online (fixed variance) on 1 target: the TPR at 0.1 % FPR.",
         "To the transfer adversary, full precision is above chance, 0.12 %.",
     )
-    assert len(sections) == 3
+    assert len(sections) == 4
 
 
 def test_many_comparisons_are_counted():

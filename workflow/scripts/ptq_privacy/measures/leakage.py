@@ -48,6 +48,7 @@ def tabulate(scores: Scores, measured: Values) -> pd.DataFrame:
 
     Returns:
         Columns `attack`, `targets`, `members` and `nonmembers` (of the target with the fewest),
+        `ties` (share of samples that share their score with another one, which no threshold parts),
         `fpr_0.001_supported` (whether these non-members are enough for 0.1% to mean one or more),
         and for each metric `_mean` and `_std` (over targets, divided by their number less one; NaN
         for one target), `_low` and `_high` (the mean's 95% interval, as far as it is within 0..1),

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ptq_privacy.attacks import metrics
-from ptq_privacy.files import checkpoints as checkpoint_files
-from ptq_privacy.files import tables
+from ptq_privacy.files import shard_records, tables
 from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.measures import methods
@@ -71,5 +70,5 @@ def compare_methods(
 
 def _accuracies(shards: Sequence[str | Path], targets: int) -> np.ndarray:
     """On the test set, float64 [targets]."""
-    records = dict(item for path in shards for item in checkpoint_files.records(path).items())
+    records = dict(item for path in shards for item in shard_records.records(path).items())
     return np.array([records[target].test_accuracy for target in range(targets)])
