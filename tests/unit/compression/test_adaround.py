@@ -101,7 +101,7 @@ def through_relu(codes: Tensor, on: Grid, x: Tensor, y: Tensor, bias: Tensor) ->
 def activated(weight: Tensor, x: Tensor, y: Tensor, bias: Tensor, on: Grid, seed: int = 0):
     samples = Samples("fc", weight[None], bias[None], x[None], y[None])
     generator = torch.Generator().manual_seed(seed)
-    return adaround.quantize_activated(samples, torch.relu, on, 200, 0.1, generator)
+    return adaround.quantize_activated(samples, torch.relu, on, 200, 0.1, [generator])
 
 
 def activated_layer(out: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -163,7 +163,7 @@ def test_groups_are_learned_as_layers_of_their_own_would_be():
     weight, x, y, bias = (torch.stack(parts) for parts in zip(*layers, strict=True))
     on = grid.search(weight.flatten(0, 1), 3)
     samples, generator = Samples("conv", weight, bias, x, y), torch.Generator().manual_seed(0)
-    together = adaround.quantize_activated(samples, torch.relu, on, 200, 0.1, generator)
+    together = adaround.quantize_activated(samples, torch.relu, on, 200, 0.1, [generator])
     alone = [activated(*layer, on.rows(slice(6 * g, 6 * g + 6))) for g, layer in enumerate(layers)]
     errors = [
         sum(

@@ -11,6 +11,7 @@ from ptq_privacy.compression.reconstruction import reconstruct
 from ptq_privacy.compression.rounding import Schedule
 from ptq_privacy.graph.blocks import find_blocks
 from ptq_privacy.graph.layers import set_weight
+from ptq_privacy.graph.lockstep import Lockstep
 from ptq_privacy.graph.trace import evaluation_copy
 from ptq_privacy.graph.walk import Walk
 from tests.unit.graph.every_block import Network
@@ -51,9 +52,12 @@ def block_error(full: nn.Module, quantized: nn.Module, images: Tensor, name: str
 
 
 def reconstructed(network: nn.Module, images: Tensor, schedule: Schedule, **options):
-    walk = Walk(network, evaluation_copy(network), images, seed=0)
-    layers = reconstruct(walk, find_blocks(walk), rounded(walk), MARGIN, schedule, **options)
-    return walk.quantized.network, layers
+    if "importance" in options:
+        options["importance"] = [options["importance"]]
+    walk = Lockstep([network], [evaluation_copy(network)], [images], [0])
+    one = walk.walks[0]
+    (layers,) = reconstruct(walk, find_blocks(one), rounded(one), MARGIN, schedule, **options)
+    return one.quantized.network, layers
 
 
 def test_reconstruction_lowers_the_errors_of_blocks_by_rounding_up_or_down(network, images):
@@ -91,9 +95,10 @@ def test_a_block_whose_error_did_not_fall_keeps_its_codes(network, images):
 
 
 def test_the_quantized_stream_ends_at_the_returned_networks_output(network, images):
-    walk = Walk(network, evaluation_copy(network), images, seed=0)
+    together = Lockstep([network], [evaluation_copy(network)], [images], [0])
+    (walk,) = together.walks
     walk.free = lambda node: None
-    reconstruct(walk, find_blocks(walk), rounded(walk), MARGIN, SHORT)
+    reconstruct(together, find_blocks(walk), rounded(walk), MARGIN, SHORT)
     outputs = torch.cat(walk.quantized.values(walk.nodes[-1]))
     torch.testing.assert_close(outputs, walk.quantized.network(images))
 

@@ -12,7 +12,14 @@ from ptq_privacy.answers import logits
 from ptq_privacy.answers.answer_blocks import LogitBlock
 from ptq_privacy.answers.phi import compacted
 from ptq_privacy.compression import compress, packing
-from ptq_privacy.compression.work import Layer, NetworkCost, Work
+from ptq_privacy.compression.work import (
+    BATCH_MEMORY,
+    Cost,
+    Layer,
+    NetworkCost,
+    Work,
+    models_at_once,
+)
 from ptq_privacy.files import checkpoints
 from ptq_privacy.files.checkpoints import Identity, ModelRecord, StoredModel
 from ptq_privacy.networks.factories import Factory
@@ -108,9 +115,9 @@ def test_compression_is_counted_by_its_own_arithmetic():
     # OBC: (out + 1) d^3 in float64; AdaRound: at least a product (out, d) (d, d) an iteration.
     assert work["obc"].double == 11 * 20**3
     assert work["adaround"].single > 100 * 2 * 10 * 20**2
-    # Through an activation: two products with a window of positions, four times as often.
+    # Through an activation: two products with a window of positions, twice as often.
     through = replace(cost, layers=(replace(one, activated=True),))
-    least = 4 * 100 * 4 * 512 * 10 * 20
+    least = 2 * 100 * 4 * 256 * 10 * 20
     assert work_of("adaround", through, iterations=100).work.single > least
     assert work["brecq"].single - work["adaround"].single >= 50 * 4 * 3 * cost.flops
     assert work["refit"].double == 0
@@ -157,6 +164,33 @@ def test_work_takes_time_by_each_of_its_parts():
     rate = rates.Rates(1.0, 1.0, single=2.0, double=4.0, latency=3.0, module=5.0)
     assert rate.seconds(Work(single=2, double=4)) == 2
     assert rate.seconds(Work(kernels=2, modules=1) + Work(kernels=1)) == 14
+    assert rate.seconds(Work(kernels=1, together=4)) == 15
+    assert rate.seconds(Work(kernels=1, together=4).among(2)) == 9
+
+
+def test_as_many_models_go_together_as_memory_holds_in_batches_alike():
+    one = Layer("fc", 1, 10, 20, 1, 30, True)
+    cost = NetworkCost(2 * 10 * 20, 10, 1, (one,), 10**6, {}, {})
+    limit = BATCH_MEMORY["cpu"]
+
+    def at_once(memory: float, models: int) -> int:
+        return models_at_once(cost, Cost(Work(), memory, once=10 * limit), models, "cpu")
+
+    assert at_once(0, 18) == 18
+    assert at_once(limit / 10 - 3e6, 18) == 9  # two batches of nine, not one of ten and one of 8
+    assert at_once(limit / 10 - 3e6, 21) == 7
+    assert at_once(2 * limit, 18) == 1
+
+
+def test_a_plan_counts_the_models_that_go_together(tmp_path, monkeypatch):
+    usual, _ = by_name(tmp_path)
+    monkeypatch.setitem(BATCH_MEMORY, "cpu", 0)
+    alone, _ = by_name(tmp_path)
+    for method in ("adaround", "brecq", "obc", "refit"):
+        stage = f"compress_models: {method}"
+        if stage in usual:
+            assert usual[stage].device_seconds < alone[stage].device_seconds
+            assert usual[stage].memory > alone[stage].memory
 
 
 def test_the_tiny_study_is_planned_and_its_total_is_the_sum(tmp_path):

@@ -17,6 +17,8 @@ OWN = {
     "sources": {"settings", "downloads"},
 }
 """What each kind's function is called with, beside the values of its fragment's keys."""
+TOGETHER = {"models", "inputs", "levels", "seeds"}
+"""And a compression's that takes several models at once."""
 
 
 @pytest.fixture
@@ -94,7 +96,8 @@ def test_every_fragments_function_takes_its_keys(kind, name):
     fragment = fragments.get(kind, name)
     taken = set(inspect.signature(fragment.find()).parameters)
     by_keyword = kind in ("compressions", "networks")  # the others take their settings whole
-    assert taken == OWN[kind] | (set(fragment.properties) if by_keyword else set())
+    own = TOGETHER if fragment.more.get("together", False) else OWN[kind]
+    assert taken == own | (set(fragment.properties) if by_keyword else set())
     if by_keyword:  # nothing is left to the function's own defaults
         assert fragment.defaults.keys() == fragment.properties.keys()
     if "work" in fragment.more:

@@ -1,15 +1,16 @@
 """Compression: from a trained network and calibration samples to a variant of it.
 
-One front door, `compress`, and one file a method. Every convolution, linear layer and embedding is
-quantized, weights only, one uniform grid for each output channel or row, and attention is taken
-apart into its linear maps. Biases, normalisation, activations and parameters that enter no matrix
-product stay in float32; any other weight is refused by name.
+One front door, `compress` (or `compress_all`, for several models at once), and one file a method.
+Every convolution, linear layer and embedding is quantized, weights only, one uniform grid for each
+output channel or row, and attention is taken apart into its linear maps. Biases, normalisation,
+activations and parameters that enter no matrix product stay in float32; any other weight is refused
+by name.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +20,12 @@ from torch import Tensor, nn
 from ptq_privacy.compression.grid import QuantizedWeight, stacked
 from ptq_privacy.compression.packing import stored_bits
 from ptq_privacy.graph.attention import put_back, taken_apart
-from ptq_privacy.graph.trace import WeightLayer, evaluation_copy, quantized_layers
+from ptq_privacy.graph.trace import (
+    WeightLayer,
+    check_layers,
+    evaluation_copy,
+    quantized_layers,
+)
 from ptq_privacy.graph.uses import check_uses
 from ptq_privacy.study import fragments
 from ptq_privacy.study.variants import Variant, levels
@@ -50,6 +56,24 @@ class Method(Protocol):
             changed says so by what stands in a layer's place: nn.Identity for a normalisation that
             was folded away.
         """
+
+
+class Together(Protocol):
+    """What it is where the fragment says `together: true`: the same for several networks at once.
+
+    The networks are of one architecture, so what is done in small steps for one can be done for all
+    of them side by side. What becomes of a network must not depend on the others.
+    """
+
+    def __call__(
+        self,
+        models: Sequence[nn.Module],
+        inputs: Sequence[Tensor],
+        levels: Mapping[str, int],
+        seeds: Sequence[int],
+        **settings: Any,
+    ) -> Sequence[tuple[nn.Module, dict[str, QuantizedWeight]]]:
+        """Compress each network with its own inputs and seed; otherwise as `Method`."""
 
 
 @dataclass(frozen=True)
@@ -93,17 +117,76 @@ def compress(
         ValueError: names what cannot be compressed: a layer, its weight, the calibration samples,
             the variant or a setting.
     """
+    return compress_all([model], [calibration], variant, [seed], settings)[0]
+
+
+def compress_all(
+    models: Sequence[nn.Module],
+    calibrations: Sequence[Tensor],
+    variant: Variant,
+    seeds: Sequence[int],
+    settings: Mapping[str, Any] | None = None,
+) -> list[tuple[nn.Module, Stored]]:
+    """Compress several networks of one architecture by a variant's recipe, side by side.
+
+    Args:
+        models: each as `compress` takes it, all made by one factory.
+        calibrations: one a model, all of one shape.
+        variant, settings: as there.
+        seeds: one a model.
+
+    Returns:
+        For each model what `compress` alone would give, on one thread to the bit.
+
+    Raises:
+        ValueError: as there; or two models or calibrations differ in what they have in common.
+    """
     if variant.method is None:
         raise ValueError("variant: 'full' is not a compression's recipe")
     fragment = fragments.get("compressions", variant.method)
-    check_calibration(calibration)
-    model = evaluation_copy(model)
-    device = next((parameter.device for parameter in model.parameters()), calibration.device)
-    inputs = calibration.to(device, torch.float32)
-    counts, model = quantizable(model, inputs[:2], [variant])
-    method: Method = fragment.find()
+    for calibration in calibrations:
+        check_calibration(calibration)
+    models = [evaluation_copy(model) for model in models]
+    _check_alike(models, calibrations)
+    inputs = [
+        calibration.to(
+            next((p.device for p in model.parameters()), calibration.device), torch.float32
+        )
+        for model, calibration in zip(models, calibrations, strict=True)
+    ]
+    counts, first = quantizable(models[0], inputs[0][:2], [variant])
+    others = [taken_apart(m, x[:2]) for m, x in zip(models[1:], inputs[1:], strict=True)]
+    for model in others:
+        check_layers(model)
+    models = [first, *others]
+    method = fragment.find()
     settings = fragment.settings(settings or {})
-    network, layers = method(model, inputs, counts[variant], seed, **settings)
+    if fragment.more.get("together", False):
+        found = method(models, inputs, counts[variant], seeds, **settings)
+    else:
+        found = [
+            method(model, x, counts[variant], seed, **settings)
+            for model, x, seed in zip(models, inputs, seeds, strict=True)
+        ]
+    return [_stored(network, layers) for network, layers in found]
+
+
+def _check_alike(models: Sequence[nn.Module], calibrations: Sequence[Tensor]) -> None:
+    shapes = {tuple(calibration.shape) for calibration in calibrations}
+    if len(shapes) > 1:
+        raise ValueError(f"calibrations: expected samples of one shape, not {sorted(shapes)}")
+    made = [
+        [(n, type(m)) for n, m in model.named_modules()]
+        + [(n, tuple(value.shape)) for n, value in model.state_dict().items()]
+        for model in models
+    ]
+    for index, parts in enumerate(made):
+        if parts != made[0]:
+            raise ValueError(f"models: number {index} is not of the first one's architecture")
+
+
+def _stored(network: nn.Module, layers: Mapping[str, QuantizedWeight]) -> tuple[nn.Module, Stored]:
+    """A method's result as it is handed on: attention put back, weights by parameter name."""
     network, rows = put_back(network.to(memory_format=torch.contiguous_format))
     weights = {name: stacked([layers[layer] for layer in rows[name]]) for name in rows}
     together = {layer for names in rows.values() for layer in names}

@@ -6,12 +6,12 @@ procedure, on minibatches of images, is block reconstruction with single layers 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, fx, nn
 
 from ptq_privacy.compression.grid import QuantizedWeight
-from ptq_privacy.compression.grouped import begun, rounded
+from ptq_privacy.compression.grouped import apart, begun, rounded
 from ptq_privacy.compression.layerwise import quantize_activated, quantize_layer, quantize_rows
 from ptq_privacy.compression.reconstruction import check_minibatch, reconstruct
 from ptq_privacy.compression.rounding import Schedule
@@ -22,48 +22,50 @@ from ptq_privacy.compression.work import (
     learned_layers,
     minibatches,
     prepared,
+    sampled,
+    solved,
 )
 from ptq_privacy.graph.blocks import find_blocks
-from ptq_privacy.graph.folding import fold
-from ptq_privacy.graph.walk import Walk
+from ptq_privacy.graph.folding import fold_all
+from ptq_privacy.graph.lockstep import Lockstep
 
 __all__ = ["compress", "quantize_activated", "quantize_layer", "quantize_rows", "work"]
 
 
 def compress(
-    model: nn.Module,
-    inputs: Tensor,
+    models: Sequence[nn.Module],
+    inputs: Sequence[Tensor],
     levels: Mapping[str, int],
-    seed: int,
+    seeds: Sequence[int],
     *,
     solver: str,
     iterations: int,
     learning_rate: float,
     batch: int,
-) -> tuple[nn.Module, dict[str, QuantizedWeight]]:
-    """Quantize every layer; arguments and result as `compression.Method` has them."""
-    full = fold(model, inputs[:2])
-    network, layers = begun(full, levels)
-    walk = Walk(full, network, inputs, seed)
+) -> list[tuple[nn.Module, dict[str, QuantizedWeight]]]:
+    """Quantize every layer; arguments and result as `compression.Together` has them."""
+    full = fold_all(models, inputs[0][:2])
+    networks, layers = begun(full, levels)
+    walk = Lockstep(full, networks, inputs, seeds)
     if solver == "reference":
-        check_minibatch(inputs, "adaround", batch)
+        check_minibatch(inputs[0], "adaround", batch)
 
         def start(node: fx.Node) -> QuantizedWeight:
             return rounded(full, walk.layers[node], levels[walk.layers[node]])
 
-        layers |= reconstruct(
+        found = reconstruct(
             walk,
-            find_blocks(walk, single_layers=True),
+            find_blocks(walk.walks[0], single_layers=True),
             start,
             margin=None,
             schedule=Schedule(iterations, learning_rate, batch),
         )
-        return network, layers
+        return apart(networks, layers, found)
     for node in walk.each_node():
         name = walk.layers[node]
         layers[name] = quantize_layer(walk, node, levels[name], iterations, learning_rate)
         walk.set_weight(name, layers[name].values)
-    return network, layers
+    return apart(networks, layers)
 
 
 def work(
@@ -82,4 +84,5 @@ def work(
         total += minibatches(network, iterations, batch)
     else:
         total += learned_layers(network, iterations, images, device)
-    return Cost(total, memory=held(network, images, streams=2), folded=True)
+    memory = held(network, images, streams=2) + sampled(network, images) + solved(network, 4)
+    return Cost(total, memory, folded=True)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from ptq_privacy.compression.grid import QuantizedWeight
-from ptq_privacy.compression.grouped import begun, rounded
+from ptq_privacy.compression.grouped import apart, begun, rounded
 from ptq_privacy.compression.layerwise import quantize_layer
 from ptq_privacy.compression.reconstruction import check_minibatch, reconstruct
 from ptq_privacy.compression.rounding import Schedule
@@ -24,9 +24,12 @@ from ptq_privacy.compression.work import (
     learned_layers,
     minibatches,
     prepared,
+    sampled,
+    solved,
 )
 from ptq_privacy.graph.blocks import Block, find_blocks
-from ptq_privacy.graph.folding import fold
+from ptq_privacy.graph.folding import fold_all
+from ptq_privacy.graph.lockstep import Lockstep
 from ptq_privacy.graph.trace import execute
 from ptq_privacy.graph.walk import Walk
 
@@ -34,10 +37,10 @@ MARGIN = 0.3  # of the soft start: from 0.5 the layer-wise solution is forgotten
 
 
 def compress(
-    model: nn.Module,
-    inputs: Tensor,
+    models: Sequence[nn.Module],
+    inputs: Sequence[Tensor],
     levels: Mapping[str, int],
-    seed: int,
+    seeds: Sequence[int],
     *,
     solver: str,
     iterations: int,
@@ -47,14 +50,14 @@ def compress(
     start_learning_rate: float,
     fisher: bool,
     bf16: bool,
-) -> tuple[nn.Module, dict[str, QuantizedWeight]]:
-    """Quantize every block; arguments and result as `compression.Method` has them."""
-    check_minibatch(inputs, "brecq", batch)
-    full = fold(model, inputs[:2])
-    network, layers = begun(full, levels)
-    walk = Walk(full, network, inputs, seed)
-    blocks = find_blocks(walk)
-    importance = fisher_diagonals(walk, blocks) if fisher else None
+) -> list[tuple[nn.Module, dict[str, QuantizedWeight]]]:
+    """Quantize every block; arguments and result as `compression.Together` has them."""
+    check_minibatch(inputs[0], "brecq", batch)
+    full = fold_all(models, inputs[0][:2])
+    networks, layers = begun(full, levels)
+    walk = Lockstep(full, networks, inputs, seeds)
+    blocks = find_blocks(walk.walks[0])
+    importance = [fisher_diagonals(one, blocks) for one in walk.walks] if fisher else None
 
     def start(node: fx.Node) -> QuantizedWeight:
         name = walk.layers[node]
@@ -62,7 +65,7 @@ def compress(
             return rounded(full, name, levels[name])
         return quantize_layer(walk, node, levels[name], start_iterations, start_learning_rate)
 
-    layers |= reconstruct(
+    found = reconstruct(
         walk,
         blocks,
         start,
@@ -71,7 +74,7 @@ def compress(
         bf16=bf16,
         importance=importance,
     )
-    return network, layers
+    return apart(networks, layers, found)
 
 
 def fisher_diagonals(walk: Walk, blocks: Sequence[Block]) -> dict[str, Tensor]:
@@ -132,4 +135,5 @@ def work(
     total = prepared(network, images, streams=2) + minibatches(network, iterations, batch)
     if solver == "moments":
         total += learned_layers(network, start_iterations, images, device)
-    return Cost(total, memory=held(network, images, streams=3), folded=True)
+    memory = held(network, images, streams=3) + sampled(network, images) + solved(network, 4)
+    return Cost(total, memory, folded=True)

@@ -20,15 +20,15 @@ def objective(weight: Tensor, second_moment: Tensor, cross_moment: Tensor) -> Te
     """Expected squared output error of each row, less E[y^2], which no choice of weight changes.
 
     Args:
-        weight: quantized, [out, d].
-        second_moment: H = E[x x^T], [d, d].
-        cross_moment: T = E[y x^T], [out, d].
+        weight: quantized, [..., out, d].
+        second_moment: H = E[x x^T], [..., d, d].
+        cross_moment: T = E[y x^T], [..., out, d].
 
     Returns:
-        q H q^T - 2 q T^T of each row q, float64 [out].
+        q H q^T - 2 q T^T of each row q, float64 [..., out].
     """
     weight, second, cross = (x.double() for x in (weight, second_moment, cross_moment))
-    return ((weight @ second - 2 * cross) * weight).sum(1)
+    return ((weight @ second - 2 * cross) * weight).sum(-1)
 
 
 def coordinate_descent(
@@ -41,59 +41,96 @@ def coordinate_descent(
 ) -> Tensor:
     """Give each code in turn its best value, the others fixed, until no code changes.
 
-    All rows move at once, column by column. In a column the error is a parabola, so the best of the
-    allowed codes is its minimum, rounded and clipped; the error falls with each change. Columns
-    whose input is zero throughout keep their codes.
+    All rows of all layers move at once, column by column. In a column the error is a parabola, so
+    the best of the allowed codes is its minimum, rounded and clipped; the error falls with each
+    change. Columns whose input is zero throughout keep their codes.
 
     Args:
-        codes: to start from, [out, d].
-        bounds: lowest and highest code allowed, each [out, d].
-        grid: of the same channels.
-        second_moment: H, [d, d], in the precision to compute in.
-        cross_moment: T, [out, d].
+        codes: to start from, [out, d], or of several layers [layers, out, d]; so the others.
+        bounds: lowest and highest code allowed, each [..., out, d].
+        grid: of the same channels, those of each layer after those of the one before it.
+        second_moment: H, [..., d, d], in the precision to compute in.
+        cross_moment: T, [..., out, d].
         sweeps: at most so many passes over the columns.
 
     Returns:
-        Codes, uint8 [out, d].
+        Codes, uint8 [..., out, d]. What becomes of a layer does not depend on the others.
     """
-    # Transposed, so that one column of all rows is one run of memory.
-    dtype = second_moment.dtype
-    low, high, codes = (x.to(dtype).T.contiguous() for x in (*bounds, codes))
-    scale, zero_point = (x[:, 0] for x in grid.columns(dtype))
-    error = second_moment @ (scale * (codes - zero_point)) - cross_moment.T  # half the gradient
-    live = (second_moment.diagonal() > 0).nonzero()[:, 0]
+    if codes.ndim == 2:
+        low, high = (bound[None] for bound in bounds)
+        one = codes[None], (low, high), grid, second_moment[None], cross_moment[None], sweeps
+        return coordinate_descent(*one)[0]
+    result = codes.to(torch.uint8, copy=True)
+    diagonal = second_moment.diagonal(dim1=1, dim2=2)
+    columns = (diagonal > 0).any(0).nonzero()[:, 0]
+    if not len(columns):
+        return result
+    inverse = torch.where(diagonal > 0, 1 / diagonal, 0)[:, :, None]
+    coupling = (second_moment * -inverse)[:, columns][:, :, columns]
+    coupling.diagonal(dim1=1, dim2=2).zero_()
+    scale, zero_point = (x.view(*codes.shape[:2], 1) for x in grid.columns(second_moment.dtype))
+    # Columns first, so that one column of all rows of all layers is one run of memory.
+    start, low, high = (
+        x.to(second_moment.dtype).permute(2, 0, 1)[columns] for x in (codes, *bounds)
+    )
+    steps = codes - zero_point  # from the code of zero
+    best = (second_moment @ steps.mT - (cross_moment / scale).mT).mul_(-inverse)
+    best = best.transpose(0, 1)[columns].add_(start)
+    moving = torch.arange(len(codes), device=codes.device)
     for _ in range(sweeps):
-        before = codes.clone()
-        for block in live.split(COLUMNS):
-            inner = second_moment[block][:, block]
-            after = _descend(codes[block], (low[block], high[block]), error[block], scale, inner)
-            error.addmm_(second_moment[:, block], scale * (after - codes[block]))
-            codes[block] = after
-        if torch.equal(codes, before):
-            break
-    return codes.T.to(torch.uint8)
+        now = start.clone()
+        for at in range(0, len(columns), COLUMNS):
+            _descend(slice(at, at + COLUMNS), now, best, (low, high), coupling)
+        changed = (now != start).any(2).any(0)
+        start = now
+        if not changed.all():  # the layers that have settled are done
+            settled = moving[~changed][:, None]
+            result[settled, :, columns] = now[:, ~changed].permute(1, 0, 2).to(torch.uint8)
+            moving, coupling = moving[changed], coupling[changed]
+            start, best, low, high = (x[:, changed] for x in (start, best, low, high))
+        if not len(moving):
+            return result
+    result[moving[:, None], :, columns] = start.permute(1, 0, 2).to(torch.uint8)
+    return result
 
 
 def _descend(
-    codes: Tensor, bounds: tuple[Tensor, Tensor], error: Tensor, scale: Tensor, second: Tensor
-) -> Tensor:
-    """One pass over a block of columns: codes, bounds and error are [columns, out]."""
-    codes, error = codes.clone(), error.clone()
-    curvature = second.diagonal()[:, None] * scale
-    for k, (low, high) in enumerate(zip(*bounds, strict=True)):
-        best = (codes[k] - error[k] / curvature[k]).round_().clamp_(low, high)
-        error[k + 1 :].addr_(second[k, k + 1 :], scale * (best - codes[k]))
-        codes[k] = best
-    return codes
+    block: slice,
+    codes: Tensor,
+    best: Tensor,
+    bounds: tuple[Tensor, Tensor],
+    coupling: Tensor,
+) -> None:
+    """One pass over a block of columns, in place.
+
+    Args:
+        block: of columns.
+        codes: [columns, layers, out].
+        best: where each code's parabola has its minimum, the others fixed, of the same shape.
+        bounds: lowest and highest code allowed, of the same shape.
+        coupling: by how much a minimum (row) moves with a code (column), [layers, columns,
+            columns]; 0 on its diagonal.
+    """
+    inner = best[block].clone()
+    after, steps = torch.empty(2, *inner.shape, dtype=inner.dtype, device=inner.device)
+    within = coupling[:, block, block].permute(2, 1, 0)[..., None].contiguous()
+    low, high = (bound[block].unbind() for bound in bounds)
+    parts = zip(inner.unbind(), after.unbind(), steps.unbind(), codes[block].unbind(), strict=True)
+    for k, (minimum, code, step, before) in enumerate(parts):
+        torch.round(minimum, out=code).clamp_(low[k], high[k])
+        torch.sub(code, before, out=step)
+        inner[k + 1 :].addcmul_(within[k, k + 1 :], step)
+    codes[block] = after
+    best += (coupling[:, :, block] @ steps.transpose(0, 1)).transpose(0, 1)
 
 
 def best_of_rows(
     candidates: list[Tensor], grid: Grid, second_moment: Tensor, cross_moment: Tensor
 ) -> Tensor:
-    """For each row the codes with the least output error, of several candidates [out, d]."""
+    """For each row the codes with the least output error, of several candidates [..., out, d]."""
     errors = [objective(dequantize(c, grid), second_moment, cross_moment) for c in candidates]
-    best = torch.stack(errors).argmin(0)
-    return torch.stack(candidates)[best, torch.arange(len(best), device=best.device)]
+    best = torch.stack(errors).argmin(0)[None, ..., None]
+    return torch.stack(candidates).gather(0, best.expand(1, *candidates[0].shape))[0]
 
 
 def checked_moments(

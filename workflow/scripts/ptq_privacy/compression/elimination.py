@@ -52,24 +52,55 @@ def quantize_rows(
     Raises:
         ValueError: weight or hessian is not a finite matrix, or their shapes differ.
     """
-    weight = finite_matrix("weight", weight).to(dtype)
-    hessian = finite_matrix("hessian", hessian).to(dtype)
+    weight = finite_matrix("weight", weight)
+    hessian = finite_matrix("hessian", hessian)
     out, d = weight.shape
     if hessian.shape != (d, d):
         raise ValueError(f"hessian: expected [{d}, {d}], not {list(hessian.shape)}")
     if len(grid.scale) != out:
         raise ValueError(f"grid: {len(grid.scale)} channels for a weight of {out}")
+    return quantize_layers(weight[None], hessian[None], grid, dtype, damping)[0]
 
-    codes = grid.zero_point.to(torch.uint8)[:, None].repeat(1, d)
-    live = (hessian.diagonal() > 0).nonzero()[:, 0]
-    if not len(live):
-        return codes
-    inverse = _inverse(hessian[live][:, live], damping)
-    rows = batch_rows(out, len(live), inverse.itemsize, inverse.device.type)
-    room = inverse.new_empty(2, rows * inverse.numel())
-    for start in range(0, out, rows):
-        part = slice(start, start + rows)
-        codes[part, live] = _eliminate(weight[part, live], inverse, grid.rows(part), room)
+
+def quantize_layers(
+    weight: Tensor,
+    hessian: Tensor,
+    grid: Grid,
+    dtype: torch.dtype = torch.float64,
+    damping: float = 0.0,
+) -> Tensor:
+    """`quantize_rows` of several layers, whose rows go through elimination side by side.
+
+    Args:
+        weight: [layers, out, d], finite.
+        hessian: [layers, d, d], finite.
+        grid: of all layers' channels, one layer's after another's.
+        dtype, damping: as there.
+
+    Returns:
+        Codes, uint8 [layers, out, d]. What becomes of a layer does not depend on the others.
+    """
+    weight, hessian = weight.to(dtype), hessian.to(dtype)
+    layers, out, d = weight.shape
+    codes = grid.zero_point.to(torch.uint8).view(layers, out, 1).repeat(1, 1, d)
+    live = hessian.diagonal(dim1=1, dim2=2) > 0
+    count = live.sum(1)
+    for width in sorted({*count.tolist()} - {0}):
+        own = (count == width).nonzero()[:, 0]  # the layers with so many live columns
+        columns = live[own].nonzero()[:, 1].view(len(own), width)
+        alive = hessian[own[:, None, None], columns[:, :, None], columns[:, None]]
+        inverses = _inverses(alive, damping)
+        lines = own[:, None] * out + torch.arange(out, device=own.device)
+        lines = lines.flatten()
+        columns = columns.repeat_interleave(out, 0)
+        layer = torch.arange(len(own), device=own.device).repeat_interleave(out)
+        wanted = weight.flatten(0, 1)[lines].gather(1, columns)
+        rows = batch_rows(len(lines), width, inverses.itemsize, inverses.device.type)
+        room = inverses.new_empty(2, rows * width**2)
+        for start in range(0, len(lines), rows):
+            part = slice(start, start + rows)
+            known = wanted[part], inverses, layer[part], grid.rows(lines[part]), room
+            codes.view(-1, d)[lines[part, None], columns[part]] = _eliminate(*known)
     return codes
 
 
@@ -85,24 +116,32 @@ def batch_rows(out: int, d: int, itemsize: int, device: str) -> int:
     return math.ceil(out / math.ceil(out / max(1, rows)))
 
 
-def _inverse(hessian: Tensor, damping: float) -> Tensor:
-    """Inverse of the damped second moment, by Cholesky; damped further where it is singular."""
-    diagonal = hessian.diagonal()
-    smallest = len(hessian) * torch.finfo(hessian.dtype).eps * diagonal.max()
+def _inverses(hessian: Tensor, damping: float) -> Tensor:
+    """Inverses of damped second moments, by Cholesky; damped further where one is singular."""
+    diagonal = hessian.diagonal(dim1=1, dim2=2)
+    smallest = hessian.shape[1] * torch.finfo(hessian.dtype).eps * diagonal.amax(1)
+    eye = torch.eye(hessian.shape[1], dtype=hessian.dtype, device=hessian.device)
+    inverses = torch.empty_like(hessian)
+    left = torch.arange(len(hessian), device=hessian.device)
     for strength in (damping, max(damping, SINGULAR_DAMPING)):
-        damped = hessian + strength * diagonal.mean() * torch.eye(len(hessian)).to(hessian)
-        factor, failed = torch.linalg.cholesky_ex(damped)
-        if not failed and factor.diagonal().square().min() > smallest:
-            return torch.cholesky_inverse(factor)
-    raise ValueError("hessian: not positive semi-definite")
+        by = strength * diagonal[left].mean(1)
+        factor, failed = torch.linalg.cholesky_ex(hessian[left] + by[:, None, None] * eye)
+        pivots = factor.diagonal(dim1=1, dim2=2).square().amin(1)
+        good = (failed == 0) & (pivots > smallest[left])
+        inverses[left[good]] = torch.cholesky_inverse(factor[good])
+        left = left[~good]
+    if len(left):
+        raise ValueError("hessian: not positive semi-definite")
+    return inverses
 
 
-def _eliminate(weight: Tensor, inverse: Tensor, grid: Grid, room: Tensor) -> Tensor:
+def _eliminate(weight: Tensor, inverses: Tensor, layer: Tensor, grid: Grid, room: Tensor) -> Tensor:
     """Codes of a batch of rows, after blocks of steps with the inverse updated in between.
 
     Each row goes through the columns in an order of its own. From time to time its eliminated
-    columns are dropped, which leaves a third of the work or little more. `room` [2, rows d d] is
-    where the rows' inverses are kept: memory new to the process would cost more than the sums.
+    columns are dropped, which leaves a third of the work or little more. `layer` [rows] says whose
+    of the `inverses` [layers, d, d] is a row's. `room` [2, rows d d] is where the rows' own are
+    kept: memory new to the process would cost more than the sums.
     """
     rows, d = weight.shape
     scale, zero_point = grid.columns(weight.dtype)
@@ -112,32 +151,31 @@ def _eliminate(weight: Tensor, inverse: Tensor, grid: Grid, room: Tensor) -> Ten
     turn = torch.zeros_like(weight).masked_fill_(weight == 0, FIRST)
     columns = torch.arange(d, device=weight.device).expand(rows, d)
     block = round(2 * d**0.5)  # balances reading the block's vectors and updating the inverse
-    left = d
+    left, inverse, owner = d, inverses, layer
+    own = torch.arange(rows, device=weight.device)
     while True:
         steps = min(left, block)
-        vectors, order, chosen = _block_of_steps(weight, inverse, turn, ends, steps)
+        vectors, order, chosen = _block_of_steps(weight, inverse, owner, turn, ends, steps)
         points.scatter_(1, columns.gather(1, order), chosen)
         left -= steps
         if not left:
             return (points + zero_point).to(torch.uint8)
-        if inverse.ndim == 2 or left < KEEP * columns.shape[1]:
+        if inverse is inverses or left < KEEP * columns.shape[1]:
             keep = (turn != DONE).nonzero()[:, 1].view(rows, left)
             columns, weight, turn = (x.gather(1, keep) for x in (columns, weight, turn))
             vectors = vectors.gather(2, keep[:, None].expand(-1, steps, -1))
-            inverse = _submatrices(inverse, keep, room)
+            inverse, owner = _submatrices(inverse, owner, keep, room), own
         inverse.baddbmm_(vectors.mT, vectors, alpha=-1)
 
 
-def _submatrices(inverse: Tensor, keep: Tensor, room: Tensor) -> Tensor:
-    """Each row's inverse [rows, d, d], or that of all [d, d], at columns keep [rows, left].
+def _submatrices(inverse: Tensor, owner: Tensor, keep: Tensor, room: Tensor) -> Tensor:
+    """Each row's own inverse at columns keep [rows, left]; `owner` [rows] says which it has now.
 
     The result lies in room[0], where the rows' inverses may themselves lie.
     """
     (rows, left), d = keep.shape, inverse.shape[-1]
-    at = keep
-    if inverse.ndim == 3:
-        at = keep + torch.arange(0, rows * d, d, device=keep.device)[:, None]
     lines = room[1, : rows * left * d].view(rows * left, d)
+    at = keep + owner[:, None] * d
     torch.index_select(inverse.view(-1, d), 0, at.flatten(), out=lines)
     kept = room[0, : rows * left * left].view(rows, left, left)
     columns = keep[:, None].expand(-1, left, -1)
@@ -145,13 +183,19 @@ def _submatrices(inverse: Tensor, keep: Tensor, room: Tensor) -> Tensor:
 
 
 def _block_of_steps(
-    weight: Tensor, inverse: Tensor, turn: Tensor, ends: tuple[Tensor, Tensor], steps: int
+    weight: Tensor,
+    inverse: Tensor,
+    owner: Tensor,
+    turn: Tensor,
+    ends: tuple[Tensor, Tensor],
+    steps: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Eliminate `steps` weights of each row without touching the stored inverse.
+    """Eliminate `steps` weights of each row without touching the stored inverses.
 
     Args:
         weight: [rows, d], in units of the row's scale; changed in place.
-        inverse: [rows, d, d], or [d, d] for all rows.
+        inverse: [inverses, d, d].
+        owner: which of them is a row's, [rows].
         turn: [rows, d], DONE where a weight is eliminated, FIRST where one goes before all others,
             0 elsewhere; changed in place.
         ends: lowest and highest grid point of each row, [rows, 1].
@@ -163,15 +207,17 @@ def _block_of_steps(
         [rows, steps].
     """
     rows, d = weight.shape
-    lines = inverse.view(-1, d)
-    first = torch.arange(rows, device=weight.device)[:, None] * (d if inverse.ndim == 3 else 0)
     low, high = (end.expand(rows, d).contiguous() for end in ends)
-    diagonal = inverse.diagonal(dim1=-2, dim2=-1).expand(rows, d).clone()
+    diagonal = inverse.diagonal(dim1=1, dim2=2)[owner]
     diagonal.masked_fill_(turn == DONE, 1)
     point, gap, error, cost, line = weight.new_empty(5, rows, d)
     vectors = weight.new_empty(rows, steps, d)
-    order = first.new_empty(rows, steps)
-    chosen = weight.new_empty(rows, steps)
+    order, chosen = turn.new_empty(steps, rows, dtype=torch.int64), weight.new_empty(steps, rows)
+    # Single values are had by their place in the flat memory: gather takes several times as long.
+    lines, first = inverse.view(-1, d), owner * d
+    row = torch.arange(rows, device=weight.device) * d
+    seen = row[:, None] * steps + torch.arange(steps, device=weight.device) * d
+    least = weight.new_empty(rows)
     for step in range(steps):
         torch.clamp(weight, low, high, out=point).round_()
         torch.sub(weight, point, out=gap)
@@ -179,21 +225,21 @@ def _block_of_steps(
         torch.addcdiv(turn, error, diagonal, out=cost)
         # An outlier's turn comes before any other weight's, the worst one's first of all.
         cost.add_(torch.threshold_(error, 0.25, 0), alpha=-OUTLIER[weight.dtype])
-        j = cost.min(1, keepdim=True).indices
+        j = order[step]
+        torch.min(cost, 1, out=(least, j))
 
-        torch.index_select(lines, 0, (first + j).view(-1), out=line)
+        torch.index_select(lines, 0, first + j, out=line)
         if step:
-            seen = vectors[:, :step]
-            coefficient = seen.gather(2, j[:, :, None].expand(-1, step, 1))
-            line[:, None].baddbmm_(coefficient.mT, seen, alpha=-1)
-        pivot = line.gather(1, j)
-        weight.addcmul_(line, gap.gather(1, j).div_(pivot), value=-1)
+            coefficient = vectors.take(seen[:, :step] + j[:, None])
+            line[:, None].baddbmm_(coefficient[:, None], vectors[:, :step], alpha=-1)
+        at = row + j
+        pivot = line.take(at)
+        weight.addcmul_(line, gap.take(at).div_(pivot)[:, None], value=-1)
         vector = vectors[:, step]
-        torch.div(line, pivot.sqrt_(), out=vector)
+        torch.div(line, pivot.sqrt_()[:, None], out=vector)
         diagonal.addcmul_(vector, vector, value=-1)
 
-        order[:, step] = j[:, 0]
-        chosen[:, step] = point.gather(1, j)[:, 0]
-        diagonal.scatter_(1, j, 1)
-        turn.scatter_(1, j, DONE)
-    return vectors, order, chosen
+        torch.take(point, at, out=chosen[step])
+        diagonal.scatter_(1, j[:, None], 1)
+        turn.scatter_(1, j[:, None], DONE)
+    return vectors, order.T, chosen.T

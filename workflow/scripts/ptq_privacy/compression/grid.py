@@ -154,12 +154,12 @@ def _nearest(weight: Tensor, scale: Tensor, zero_point: Tensor, levels: int) -> 
 
 
 def dequantize(codes: Tensor, grid: Grid) -> Tensor:
-    """The weights that codes stand for: scale * (code - zero_point), float32 [out, d].
+    """The weights that codes stand for: scale * (code - zero_point), float32 [..., out, d].
 
     The difference is exact and the product is rounded once, so equal codes and grids give equal
-    bits on every device.
+    bits on every device. Codes of several layers [layers, out, d] are on one grid after the other.
     """
-    scale, zero_point = grid.columns(torch.float32)
+    scale, zero_point = (x.view(*codes.shape[:-1], 1) for x in grid.columns(torch.float32))
     return scale * (codes.float() - zero_point)
 
 

@@ -9,50 +9,52 @@ have, and less alike. Both ways end by trying single weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, fx
 
 from ptq_privacy.compression.descent import best_of_rows, checked_moments, coordinate_descent
 from ptq_privacy.compression.grid import Grid, QuantizedWeight, dequantize, nearest, search
-from ptq_privacy.compression.grouped import by_group
 from ptq_privacy.compression.rounding import Schedule, SoftWeights, descend
 from ptq_privacy.graph.blocks import activation_of
 from ptq_privacy.graph.layers import Samples
-from ptq_privacy.graph.walk import Walk
+from ptq_privacy.graph.lockstep import Lockstep
 
-WINDOW = 512  # positions a step: more cost time and gain nothing
-STEPS = 4  # through an activation, for each step without: they see less of the data
+WINDOW = 256  # positions a step: more cost time and gain nothing
+STEPS = 2  # through an activation, for each step without: they see less of the data
 ROUNDS = 8  # of trying single weights at the end
-TRIES = 64  # of a row's weights a round: hardly any other would be taken
+TRIES = 32  # of a row's weights a round: hardly any other would be taken
 TRIED_AT_ONCE = 1 << 16  # outputs, on a CPU: they stay in its cache
 
 
 def quantize_layer(
-    walk: Walk, node: fx.Node, levels: int, iterations: int, learning_rate: float
+    walk: Lockstep, node: fx.Node, levels: int, iterations: int, learning_rate: float
 ) -> QuantizedWeight:
     """Learn a layer's codes where a walk has come to, through the activation that follows it.
 
     Args:
-        walk: over the full-precision network and the copy that is quantized.
+        walk: over full-precision networks and the copies that are quantized.
         node: the layer's.
         levels: codes on its grid.
         iterations, learning_rate: of Adam.
+
+    Returns:
+        The layer of all networks, the rows of each below those of the one before it.
     """
-    activation = activation_of(node, walk.full.modules)
+    activation = activation_of(node, walk.modules)
     if activation is not None:
         samples = walk.samples(node)
         grid = search(samples.weight.flatten(0, 1), levels)
         codes = quantize_activated(
-            samples, activation, grid, iterations, learning_rate, walk.generator
+            samples, activation, grid, iterations, learning_rate, walk.generators
         )
         return QuantizedWeight(codes, grid)
-
-    def solve(weight: Tensor, second: Tensor, cross: Tensor, grid: Grid) -> Tensor:
-        return quantize_rows(weight, second, cross, grid, iterations, learning_rate)
-
-    return by_group(walk.moments(node), levels, solve)
+    found = walk.moments(node)
+    grid = search(found.weight.flatten(0, 1), levels)
+    known = found.weight, found.second, found.cross
+    codes = _quantize(*known, grid, iterations, learning_rate)
+    return QuantizedWeight(codes.flatten(0, 1), grid)
 
 
 def quantize_rows(
@@ -85,13 +87,27 @@ def quantize_rows(
         ValueError: an argument is not a finite matrix, or shapes do not fit.
     """
     second, cross = checked_moments(weight, second_moment, cross_moment)
-    rounded = nearest(weight, grid)
-    soft = SoftWeights.between([weight], [grid])
+    return _quantize(weight[None], second[None], cross[None], grid, iterations, learning_rate)[0]
+
+
+def _quantize(
+    weight: Tensor,
+    second: Tensor,
+    cross: Tensor,
+    grid: Grid,
+    iterations: int,
+    learning_rate: float,
+) -> Tensor:
+    """`quantize_rows` of several layers at once: weight and cross [layers, out, d]."""
+    flat = weight.flatten(0, 1)
+    rounded = nearest(flat, grid).view_as(weight)
+    soft = SoftWeights.between([flat], [grid])
     learned = _learn(soft, second, cross, Schedule(iterations, learning_rate, batch=1))
-    low = soft.low.view_as(rounded)
-    high = low + (soft.step.view_as(rounded) > 0)
+    low = soft.low.view_as(weight)
+    high = low + (soft.step.view_as(weight) > 0)
     candidates = [
-        coordinate_descent(codes, (low, high), grid, second, cross) for codes in (learned, rounded)
+        coordinate_descent(codes, (low, high), grid, second, cross)
+        for codes in (learned.view_as(weight), rounded)
     ]
     return best_of_rows(candidates, grid, second, cross)
 
@@ -102,39 +118,44 @@ def quantize_activated(
     grid: Grid,
     iterations: int,
     learning_rate: float,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
 ) -> Tensor:
     """The same for a layer followed by an activation function f: eq. 25 of Nagel et al. (2020).
 
     The error is E[(f(y) - f(q x + b))^2]: what the activation cuts off costs nothing. All groups of
-    a convolution are learned at once.
+    a convolution, and all networks, are learned at once.
 
     Args:
-        samples: the layer's weight and bias b, inputs x and full-precision outputs y.
+        samples: the layer's weight and bias b, inputs x and full-precision outputs y; the groups of
+            one network after those of another.
         activation: f, value by value.
         grid: of all groups' channels.
         iterations: Adam takes `STEPS` times as many, each on a window of the positions.
         learning_rate: of Adam.
-        generator: draws the windows.
+        generators: one a network; it draws what positions make a window.
 
     Returns:
         Codes, uint8 [groups * out, d], each the floor or the ceil of its weight, clipped to the
         grid.
     """
-    order = torch.randperm(samples.inputs.shape[1], generator=generator).to(samples.inputs.device)
-    x, target = samples.inputs[:, order], activation(samples.outputs[:, order])
-    windows = list(zip(x.split(WINDOW, 1), target.split(WINDOW, 1), strict=True))
+    x, y = _shuffled(samples, generators)
+    target = activation(y)
+    count = max(1, x.shape[1] // WINDOW)
+    windows = list(zip(x.tensor_split(count, 1), target.tensor_split(count, 1), strict=True))
     bias = samples.bias[:, None]
 
-    def gradients(weights: list[Tensor], drawn: Tensor) -> list[Tensor]:
-        x, target = windows[int(drawn)]
-        z = torch.baddbmm(bias, x, weights[0].view_as(samples.weight).mT)
-        gap, slope = _gap_and_slope(z, target, activation)
-        return [gap.mul_(slope).mT @ x * (2 / x.shape[1])]
+    def gradients(weights: list[Tensor], window: tuple[Tensor, Tensor]) -> list[Tensor]:
+        x, target = window
+        with torch.enable_grad():
+            z = torch.baddbmm(bias, x, weights[0].view_as(samples.weight).mT).requires_grad_()
+            reached = activation(z)
+            gap = (reached.detach() - target).mul_(2 / x.shape[1])
+            (by_z,) = torch.autograd.grad((reached * gap).sum(), z)
+        return [by_z.mT @ x]
 
     soft = SoftWeights.between([samples.weight.flatten(0, 1)], [grid])
     schedule = Schedule(STEPS * iterations, learning_rate, batch=1)
-    h = descend(gradients, soft, soft.fraction, len(windows), schedule, generator)
+    h = descend(gradients, soft, soft.fraction, lambda step: windows[step % count], schedule)
     (codes,) = soft.codes(h)
     both = (2 * soft.low + (soft.step > 0)).view_as(codes)  # sum of the two points' codes
     other = (both - codes).to(torch.uint8)
@@ -142,6 +163,16 @@ def quantize_activated(
     z = torch.baddbmm(samples.bias[..., None], begun, x.mT)
     turned = _turned(z, target.mT.contiguous(), x, changed - begun, activation)
     return torch.where(turned.view_as(codes), other, codes)
+
+
+def _shuffled(samples: Samples, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+    """Inputs and outputs, the positions of each network in an order that its generator draws."""
+    positions = samples.inputs.shape[1]
+    orders = [torch.randperm(positions, generator=generator) for generator in generators]
+    groups = len(samples.inputs) // len(generators)
+    order = torch.stack(orders).repeat_interleave(groups, 0).to(samples.inputs.device)
+    group = torch.arange(len(order), device=order.device)[:, None]
+    return samples.inputs[group, order], samples.outputs[group, order]
 
 
 def _turned(
@@ -166,10 +197,9 @@ def _turned(
     Returns:
         bool [groups, out, d].
     """
-    _, out, d = change.shape
+    groups, out, d = change.shape
     columns = x.mT.contiguous()
-    rows = rows_at_once(out, x[..., 0].numel(), x.device.type)
-    parts = [slice(start, start + rows) for start in range(0, out, rows)]
+    parts = parts_at_once(groups, out, x.shape[1], x.device.type)
     slope = _gap_and_slope(z, target, activation)[1].square_()
     curvature = torch.zeros_like(change)
     for at in range(0, x.shape[1], WINDOW):
@@ -182,11 +212,11 @@ def _turned(
         promising = expected.topk(min(d, TRIES), largest=False).indices
         now = torch.zeros_like(turned)
         for part in parts:
-            steps = change[:, part].gather(2, promising[:, part])
+            steps = change[part].gather(2, promising[part])
             taken = _taken(
-                z[:, part], target[:, part], columns, promising[:, part], steps, activation
+                z[part], target[part], columns[part[0]], promising[part], steps, activation
             )
-            now[:, part].scatter_(2, promising[:, part], taken)
+            now[part].scatter_(2, promising[part], taken)
         if not now.any():
             break
         turned ^= now
@@ -194,9 +224,18 @@ def _turned(
     return turned
 
 
-def rows_at_once(out: int, positions: int, device: str) -> int:
-    """How many of `out` rows try weights side by side, by device type; positions of all groups."""
-    return out if device != "cpu" else min(out, max(1, TRIED_AT_ONCE // positions))
+def parts_at_once(groups: int, out: int, positions: int, device: str) -> list[tuple[slice, slice]]:
+    """Which groups and rows of each try weights side by side, by device type."""
+    if device != "cpu":
+        return [(slice(groups), slice(out))]
+    at_once = max(1, TRIED_AT_ONCE // positions)
+    rows = min(out, at_once)
+    some = max(1, at_once // out)
+    return [
+        (slice(group, group + some), slice(row, row + rows))
+        for group in range(0, groups, some)
+        for row in range(0, out, rows)
+    ]
 
 
 def _gap_and_slope(
@@ -206,7 +245,8 @@ def _gap_and_slope(
     with torch.enable_grad():
         z = z.detach().requires_grad_()
         reached = activation(z)
-        (slope,) = torch.autograd.grad(reached, z, torch.ones_like(reached))
+        # Of the sum: torch imports SymPy to look at a gradient that it is given.
+        (slope,) = torch.autograd.grad(reached.sum(), z)
     return reached.detach() - target, slope
 
 
@@ -249,8 +289,9 @@ def _learn(soft: SoftWeights, second: Tensor, cross: Tensor, schedule: Schedule)
     """Codes learned on the whole calibration set at once."""
     second, cross = second.float(), cross.float()
 
-    def gradients(weights: list[Tensor], _: Tensor) -> list[Tensor]:
-        return [torch.addmm(cross, weights[0], second, beta=-2, alpha=2)]  # 2 (W H - T)
+    def gradients(weights: list[Tensor], _: None) -> list[Tensor]:
+        weight = weights[0].view_as(cross)
+        return [torch.baddbmm(cross, weight, second, beta=-2, alpha=2)]  # 2 (W H - T)
 
-    h = descend(gradients, soft, soft.fraction, 1, schedule, torch.Generator())
+    h = descend(gradients, soft, soft.fraction, lambda _: None, schedule)
     return soft.codes(h)[0]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
 from ptq_privacy.compression.grid import QuantizedWeight
-from ptq_privacy.compression.grouped import rounded
+from ptq_privacy.compression.grouped import apart, rounded, set_weights
 from ptq_privacy.compression.work import Cost, NetworkCost, grid_search
-from ptq_privacy.graph.layers import set_weight
 
 
 def compress(
-    model: nn.Module, inputs: Tensor, levels: Mapping[str, int], seed: int
-) -> tuple[nn.Module, dict[str, QuantizedWeight]]:
-    """Round every layer's weight; arguments and result as `compression.Method` has them."""
-    layers = {name: rounded(model, name, count) for name, count in levels.items()}
+    models: Sequence[nn.Module],
+    inputs: Sequence[Tensor],
+    levels: Mapping[str, int],
+    seeds: Sequence[int],
+) -> list[tuple[nn.Module, dict[str, QuantizedWeight]]]:
+    """Round every layer's weight; arguments and result as `compression.Together` has them."""
+    layers = {name: rounded(models, name, count) for name, count in levels.items()}
     for name, layer in layers.items():
-        set_weight(model, name, layer.values)
-    return model, layers
+        set_weights(models, name, layer)
+    return apart(models, layers)
 
 
 def work(network: NetworkCost, images: int, device: str) -> Cost:

@@ -16,57 +16,64 @@ import torch
 from torch import Tensor, fx
 
 from ptq_privacy.compression.grid import QuantizedWeight
+from ptq_privacy.compression.grouped import each
 from ptq_privacy.compression.rounding import Schedule, SoftWeights, learn
 from ptq_privacy.graph.blocks import Block
+from ptq_privacy.graph.lockstep import Lockstep
 from ptq_privacy.graph.trace import execute
 from ptq_privacy.graph.walk import Stream, Walk, report
 
 
 @torch.no_grad()
 def reconstruct(
-    walk: Walk,
+    walk: Lockstep,
     blocks: list[Block],
     start: Callable[[fx.Node], QuantizedWeight],
     margin: float | None,
     schedule: Schedule,
     bf16: bool = False,
-    importance: Mapping[str, Tensor] | None = None,
-) -> dict[str, QuantizedWeight]:
-    """Quantize all layers block by block, in the quantized network that the walk holds.
+    importance: Sequence[Mapping[str, Tensor]] | None = None,
+) -> list[dict[str, QuantizedWeight]]:
+    """Quantize all layers block by block, in the quantized networks that the walk holds.
 
     Args:
-        walk: over the full-precision network and the copy to be quantized, not yet begun.
-        blocks: from `find_blocks`.
-        start: gives each layer, as the walk reaches it, the codes and grid to begin with.
+        walk: over full-precision networks and the copies to be quantized, not yet begun.
+        blocks: from `find_blocks` for the first of its walks.
+        start: gives each layer of all networks, as the walk reaches it, the codes and grid to
+            begin with.
         margin: how far from those codes the soft rounding starts; None: at the weight itself, as
             published.
         schedule: of the minibatch optimisation.
         bf16: run the blocks in bfloat16 where autocast allows.
-        importance: weights of the squared error, by block name, each of the shape of the output.
+        importance: for each network, weights of the squared error, by block name, each of the
+            shape of the output.
 
     Returns:
-        Codes and grids by layer name. A block whose squared error at rounded weights did not fall
-        keeps the codes that it began with.
+        For each network codes and grids by layer name. A block whose squared error at rounded
+        weights did not fall keeps the codes that it began with.
     """
     last = {block.nodes[-1]: block for block in blocks}
     for block in blocks:
         for value in (*block.inputs, block.output):
             walk.hold(value, until=block.nodes[-1])
-    codes: dict[str, QuantizedWeight] = {}
+    codes: list[dict[str, QuantizedWeight]] = [{} for _ in walk.walks]
     done, started = 0, time.monotonic()
     for node in walk.nodes:
         if node in walk.layers:
             name = walk.layers[node]
-            codes[name] = start(node)
-            walk.set_weight(name, codes[name].values)
+            begun = start(node)
+            walk.set_weight(name, begun.values)
+            for own, layer in zip(codes, each(begun, len(codes)), strict=True):
+                own[name] = layer
         walk.run(node)
         if node in last:
             block = last[node]
-            weight = None if importance is None else importance[block.name]
-            learned = _reconstruct(walk, block, codes, margin, schedule, bf16, weight)
-            for name, layer in learned.items():
-                walk.set_weight(name, layer.values)
-            codes |= learned
+            for index, (one, own) in enumerate(zip(walk.walks, codes, strict=True)):
+                weight = None if importance is None else importance[index][block.name]
+                learned = _reconstruct(one, block, own, margin, schedule, bf16, weight)
+                for name, layer in learned.items():
+                    one.set_weight(name, layer.values)
+                own |= learned
             done += 1
             report("block", done, len(blocks), block.name, started)
         walk.free(node)

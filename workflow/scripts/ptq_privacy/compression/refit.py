@@ -10,7 +10,7 @@ until neither helps. Once all layers are done, distillation.py moves scales and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -20,7 +20,7 @@ from ptq_privacy.compression import elimination
 from ptq_privacy.compression.descent import checked_moments, coordinate_descent, objective
 from ptq_privacy.compression.distillation import distil
 from ptq_privacy.compression.grid import Grid, QuantizedWeight, dequantize, nearest, search
-from ptq_privacy.compression.grouped import begun
+from ptq_privacy.compression.grouped import apart, begun
 from ptq_privacy.compression.reconstruction import check_minibatch
 from ptq_privacy.compression.work import (
     Cost,
@@ -31,10 +31,11 @@ from ptq_privacy.compression.work import (
     minibatches,
     polished,
     prepared,
+    solved,
 )
-from ptq_privacy.graph.folding import fold
+from ptq_privacy.graph.folding import fold_all
 from ptq_privacy.graph.layers import Moments
-from ptq_privacy.graph.walk import Walk
+from ptq_privacy.graph.lockstep import Lockstep
 
 RIDGE = 1e-2  # of the mean diagonal: pulls to the full-precision weight where inputs say little
 ROUNDING = 512  # times a float's precision: what is left of constants about their mean
@@ -42,48 +43,48 @@ POLISH = 10  # descents and refits in turn, which mostly settle sooner
 
 
 def compress(
-    model: nn.Module,
-    inputs: Tensor,
+    models: Sequence[nn.Module],
+    inputs: Sequence[Tensor],
     levels: Mapping[str, int],
-    seed: int,
+    seeds: Sequence[int],
     *,
     iterations: int,
     learning_rate: float,
     batch: int,
-) -> tuple[nn.Module, dict[str, QuantizedWeight]]:
-    """Fit every layer, then distil; arguments and result as `compression.Method` has them."""
+) -> list[tuple[nn.Module, dict[str, QuantizedWeight]]]:
+    """Fit every layer, then distil; arguments and result as `compression.Together` has them."""
     if iterations:
-        check_minibatch(inputs, "refit", batch)
-    full = fold(model, inputs[:2])
-    network, layers = begun(full, levels)
-    walk = Walk(full, network, inputs, seed)
+        check_minibatch(inputs[0], "refit", batch)
+    full = fold_all(models, inputs[0][:2])
+    networks, layers = begun(full, levels)
+    walk = Lockstep(full, networks, inputs, seeds)
     for moments in walk.each_layer():
-        layer = network.get_submodule(moments.name)
-        layers[moments.name] = _fit_layer(moments, levels[moments.name], layer)
+        layers[moments.name] = _fit_layer(moments, levels[moments.name], networks)
         walk.set_weight(moments.name, layers[moments.name].values)
-    if iterations:
-        layers = distil(full, network, layers, inputs, iterations, learning_rate, batch, seed)
-    return network, layers
+    fitted = apart(networks, layers)
+    if not iterations:
+        return fitted
+    return [
+        (network, distil(model, network, own, x, iterations, learning_rate, batch, seed))
+        for model, (network, own), x, seed in zip(full, fitted, inputs, seeds, strict=True)
+    ]
 
 
-def _fit_layer(moments: Moments, levels: int, layer: nn.Module) -> QuantizedWeight:
-    """Fit one layer, group by group, and correct its bias in place if it has one."""
+def _fit_layer(moments: Moments, levels: int, networks: Sequence[nn.Module]) -> QuantizedWeight:
+    """Fit one layer of all networks, and correct their biases in place if they have one."""
     grid = search(moments.weight.flatten(0, 1), levels)
-    groups, rows, _ = moments.weight.shape
-    fitted, shifts = [], []
-    for group in range(groups):
-        second, cross = moments.second[group], moments.cross[group]
-        means = moments.input_mean[group], moments.output_mean[group]
-        if layer.bias is not None:
-            second, cross = centred(second, cross, *means)
-        part = grid.rows(slice(group * rows, (group + 1) * rows))
-        fitted.append(quantize_rows(moments.weight[group], second, cross, part))
-        shifts.append(bias_correction(*fitted[-1], *means))
-    if isinstance(layer.bias, Tensor):
-        with torch.no_grad():
-            layer.bias.add_(torch.cat(shifts))
-    scale = torch.cat([part.scale for _, part in fitted])
-    return QuantizedWeight(torch.cat([codes for codes, _ in fitted]), replace(grid, scale=scale))
+    second, cross = moments.second, moments.cross
+    means = moments.input_mean, moments.output_mean
+    biases = [network.get_submodule(moments.name).bias for network in networks]
+    if biases[0] is not None:
+        second, cross = centred(second, cross, *means)
+    codes, grid = _fit(moments.weight, second, cross, grid)
+    shifts = bias_correction(codes, grid, *means).flatten().chunk(len(networks))
+    with torch.no_grad():
+        for bias, shift in zip(biases, shifts, strict=True):
+            if isinstance(bias, Tensor):
+                bias.add_(shift)
+    return QuantizedWeight(codes.flatten(0, 1), grid)
 
 
 def quantize_rows(
@@ -111,9 +112,16 @@ def quantize_rows(
         ValueError: an argument is not a finite matrix, or shapes do not fit.
     """
     second, cross = checked_moments(weight, second_moment, cross_moment)
-    rounded = _polish(nearest(weight, grid), grid, second, cross)
+    codes, grid = _fit(weight[None], second[None], cross[None], grid)
+    return codes[0], grid
+
+
+def _fit(weight: Tensor, second: Tensor, cross: Tensor, grid: Grid) -> tuple[Tensor, Grid]:
+    """`quantize_rows` of several layers at once: weight and cross [layers, out, d]."""
+    start = nearest(weight.flatten(0, 1), grid).view_as(weight)
+    rounded = _polish(start, grid, second, cross)
     target = _least_squares(weight, second, cross)
-    codes = elimination.quantize_rows(target, second, rounded[1], second.dtype, RIDGE)
+    codes = elimination.quantize_layers(target, second, rounded[1], second.dtype, RIDGE)
     eliminated = _polish(codes, rounded[1], second, cross)
     return _better_rows(rounded, eliminated, second, cross)
 
@@ -127,16 +135,19 @@ def centred(
     that varies by no more than the moments' rounding counts as constant: it gets zeros.
 
     Args:
-        second_moment: [d, d].
-        cross_moment: [out, d].
-        input_mean: E[x], [d].
-        output_mean: E[y], [out].
+        second_moment: [..., d, d].
+        cross_moment: [..., out, d].
+        input_mean: E[x], [..., d].
+        output_mean: E[y], [..., out].
     """
-    second = second_moment.double() - torch.outer(input_mean, input_mean).double()
-    cross = cross_moment.double() - torch.outer(output_mean, input_mean).double()
+    row = input_mean[..., None, :]
+    second = second_moment.double() - (input_mean[..., None] * row).double()
+    cross = cross_moment.double() - (output_mean[..., None] * row).double()
     rounding = ROUNDING * torch.finfo(second_moment.dtype).eps
-    constant = second.diagonal() <= rounding * second_moment.diagonal()
-    second[constant], second[:, constant], cross[:, constant] = 0, 0, 0
+    varying, whole = (x.diagonal(dim1=-2, dim2=-1) for x in (second, second_moment))
+    constant = varying <= rounding * whole
+    second.masked_fill_(constant[..., None] | constant[..., None, :], 0)
+    cross.masked_fill_(constant[..., None, :], 0)
     return second.to(second_moment.dtype), cross.to(cross_moment.dtype)
 
 
@@ -144,44 +155,52 @@ def bias_correction(codes: Tensor, grid: Grid, input_mean: Tensor, output_mean: 
     """What to add to the layer's bias so that its mean outputs are those of full precision.
 
     Args:
-        codes, grid: of the quantized weight, [out, d].
-        input_mean: mean of the quantized network's inputs to the layer, [d].
-        output_mean: mean of the full-precision outputs without bias, [out].
+        codes, grid: of the quantized weight, [..., out, d].
+        input_mean: mean of the quantized network's inputs to the layer, [..., d].
+        output_mean: mean of the full-precision outputs without bias, [..., out].
 
     Returns:
-        E[y] - q E[x] of each row q, [out].
+        E[y] - q E[x] of each row q, [..., out].
     """
-    return output_mean - dequantize(codes, grid).to(input_mean) @ input_mean
+    weight = dequantize(codes, grid).to(input_mean)
+    return output_mean - (weight * input_mean[..., None, :]).sum(-1)
 
 
 def _least_squares(weight: Tensor, second: Tensor, cross: Tensor) -> Tensor:
-    """The real-valued weight with the least output error, drawn slightly to the given one."""
+    """The real-valued weights with the least output error, drawn slightly to the given ones."""
     second, cross = second.double(), cross.double()
-    ridge = RIDGE * second.diagonal().mean()
-    eye = torch.eye(len(second), dtype=second.dtype, device=second.device)
-    if not ridge > 0:
-        return weight
-    return torch.linalg.solve(second + ridge * eye, cross + ridge * weight, left=False)
+    ridge = RIDGE * second.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    fed = ridge > 0
+    eye = torch.eye(second.shape[1], dtype=second.dtype, device=second.device)
+    damped = second + torch.where(fed, ridge, 1) * eye
+    solved = torch.cholesky_solve((cross + ridge * weight).mT, torch.linalg.cholesky(damped)).mT
+    return torch.where(fed, solved, weight.double())
 
 
 def _polish(codes: Tensor, grid: Grid, second: Tensor, cross: Tensor) -> tuple[Tensor, Grid]:
-    """Descend over the whole grid and refit the scales, in turn, until the codes stay."""
-    bounds = torch.zeros_like(codes), torch.full_like(codes, grid.levels - 1)
+    """Descend over the whole grid and refit the scales, in turn, until a layer's codes stay."""
+    codes = codes.clone()
+    scale, zero_point = (x.view(codes.shape[:2]).clone() for x in (grid.scale, grid.zero_point))
+    moving = torch.arange(len(codes), device=codes.device)
     for _ in range(POLISH):
-        before = codes
-        codes = coordinate_descent(codes, bounds, grid, second, cross)
-        grid = _refit_scales(codes, grid, second, cross)
-        if torch.equal(codes, before):
+        on = Grid(scale[moving].flatten(), zero_point[moving].flatten(), grid.levels)
+        before, moments = codes[moving], (second[moving], cross[moving])
+        bounds = torch.zeros_like(before), torch.full_like(before, grid.levels - 1)
+        after = coordinate_descent(before, bounds, on, *moments)
+        codes[moving] = after
+        scale[moving] = _refit_scales(after, on, *moments).view(len(moving), -1)
+        moving = moving[(after != before).flatten(1).any(1)]
+        if not len(moving):
             break
-    return codes, grid
+    return codes, replace(grid, scale=scale.flatten())
 
 
-def _refit_scales(codes: Tensor, grid: Grid, second: Tensor, cross: Tensor) -> Grid:
+def _refit_scales(codes: Tensor, grid: Grid, second: Tensor, cross: Tensor) -> Tensor:
     """Each row's best scale for its codes: for u = code - zero_point it is u T^T / (u H u^T)."""
-    steps = codes.to(second) - grid.zero_point.to(second)[:, None]
-    fit = (steps * cross).sum(1) / ((steps @ second) * steps).sum(1)
+    steps = codes.to(second) - grid.zero_point.to(second).view(*codes.shape[:2], 1)
+    fit = (steps * cross).sum(-1) / ((steps @ second) * steps).sum(-1)
     usable = torch.isfinite(fit) & (fit > torch.finfo(torch.float32).tiny)
-    return replace(grid, scale=torch.where(usable, fit, grid.scale).float())
+    return torch.where(usable, fit, grid.scale.view_as(fit)).float()
 
 
 def _better_rows(
@@ -190,8 +209,8 @@ def _better_rows(
     """Each row from whichever of two results has the lower output error there."""
     errors = [objective(dequantize(*result), second, cross) for result in (first, other)]
     better = errors[1] < errors[0]
-    codes = torch.where(better[:, None], other[0], first[0])
-    scale = torch.where(better, other[1].scale, first[1].scale)
+    codes = torch.where(better[..., None], other[0], first[0])
+    scale = torch.where(better.flatten(), other[1].scale, first[1].scale)
     return codes, replace(first[1], scale=scale)
 
 
@@ -207,5 +226,5 @@ def work(
     """Of two streams, elimination in float32, descents and refits in turn, and distillation."""
     total = prepared(network, images, streams=2) + eliminated(network, 4, device)
     total += polished(network) + minibatches(network, iterations, batch)
-    memory = held(network, images, streams=2) + elimination_memory(network, device)
-    return Cost(total, memory, folded=True)
+    memory = held(network, images, streams=2) + solved(network, 4)
+    return Cost(total, memory, once=elimination_memory(network, device), folded=True)

@@ -8,8 +8,9 @@ here touches a result, so it is no part of a job's digest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from ptq_privacy.compression import layerwise
 from ptq_privacy.compression.elimination import BATCH_BYTES, GPU_BATCH_BYTES, batch_rows
@@ -19,6 +20,7 @@ from ptq_privacy.graph.walk import POSITIONS
 ELEMENTWISE = 30  # float operations a weight of a step of learning, or of a grid candidate
 SWEEPS = 8  # of coordinate descent until no code changes, typically
 POLISHES = 4  # of refit until codes and scales settle, typically
+COPIES = 3  # of a network while it is compressed
 ROUNDS = 4  # of trying single weights until none is taken, typically
 TRIED = 8  # float operations a position that such a trial takes
 STEP_KERNELS = {"column": 6, "tried": 8, "elimination": 24, "learning": 30, "module": 4}
@@ -73,13 +75,20 @@ class NetworkCost:
 class Work:
     """Float operations in float32 and float64, and how many small ones follow each other.
 
-    `modules` of these are steps of a network's modules, forward and back.
+    kernels: of one model.
+    modules: steps of its modules, forward and back.
+    together: those that all models of a batch take at once.
     """
 
     single: float = 0.0
     double: float = 0.0
     kernels: float = 0.0
     modules: float = 0.0
+    together: float = 0.0
+
+    def among(self, models: int) -> Work:
+        """A model's share where so many are compressed side by side."""
+        return replace(self, kernels=self.kernels + self.together / models, together=0.0)
 
     def __add__(self, other: Work) -> Work:
         return Work(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -89,13 +98,25 @@ class Work:
 class Cost:
     """What compressing one model costs.
 
-    memory: bytes beside the data set and three copies of the network.
+    memory: bytes that each model of a batch takes beside the data set and three copies of itself.
+    once: bytes that are taken once, however many models go together.
     folded: whether it is stored with batch normalisation folded into convolutions.
     """
 
     work: Work
     memory: float = 0.0
+    once: float = 0.0
     folded: bool = False
+
+
+BATCH_MEMORY = {"cpu": 1 << 31, "cuda": 1 << 34}
+"""Bytes of the models that are compressed side by side, by device type."""
+
+
+def models_at_once(network: NetworkCost, cost: Cost, models: int, device: str) -> int:
+    """How many of some models are compressed side by side, by device type; all batches alike."""
+    limit = BATCH_MEMORY[device] // (COPIES * network.state_bytes + cost.memory)
+    return math.ceil(models / math.ceil(models / max(1, limit)))
 
 
 def grid_search(network: NetworkCost) -> Work:
@@ -112,6 +133,26 @@ def prepared(network: NetworkCost, images: int, streams: int) -> Work:
 def held(network: NetworkCost, images: int, streams: int) -> float:
     """Bytes of the widest layer's activations on the way in and out, in each stream."""
     return 4.0 * streams * images * max(layer.held for layer in network.layers)
+
+
+def sampled(network: NetworkCost, images: int) -> float:
+    """Bytes of what a layer that an activation follows is learned from, position by position.
+
+    Its inputs four times, as they are gathered, shuffled and turned; outputs in six stages.
+    """
+    return 4.0 * max(
+        (
+            layer.groups * min(POSITIONS, images * layer.positions) * (4 * layer.d + 6 * layer.out)
+            for layer in network.layers
+            if layer.activated
+        ),
+        default=0,
+    )
+
+
+def solved(network: NetworkCost, itemsize: int) -> float:
+    """Bytes of a layer's second moments and what is made of them, in numbers of so many bytes."""
+    return max((12.0 + 3 * itemsize) * layer.groups * layer.d**2 for layer in network.layers)
 
 
 def learned_layers(network: NetworkCost, iterations: int, images: int, device: str) -> Work:
@@ -161,21 +202,23 @@ def _learned(layer: Layer, iterations: int, images: int, device: str) -> Work:
         weights, steps = layer.groups * layer.out * layer.d, layerwise.STEPS * iterations
         learned = Work(
             single=steps * weights * (4.0 * layerwise.WINDOW + ELEMENTWISE),
-            kernels=steps * STEP_KERNELS["learning"],
+            together=steps * STEP_KERNELS["learning"],
         )
         positions = min(POSITIONS, images * layer.positions)
-        rows = layerwise.rows_at_once(layer.out, layer.groups * positions, device)
+        parts = layerwise.parts_at_once(layer.groups, layer.out, positions, device)
         trials = ROUNDS * min(layer.d, layerwise.TRIES)
+        kernels = trials * len(parts) * STEP_KERNELS["tried"]
         tried = Work(
             single=positions * (2.0 * (ROUNDS + 2) * weights + trials * TRIED * weights / layer.d),
-            kernels=trials * -(-layer.out // rows) * STEP_KERNELS["tried"],
+            kernels=kernels if device == "cpu" else 0,
+            together=0 if device == "cpu" else kernels,
         )
         return learned + tried
     product = 2.0 * layer.groups * layer.out * layer.d**2
     elementwise = ELEMENTWISE * layer.groups * layer.out * layer.d
     learned = Work(
         single=iterations * (product + elementwise),
-        kernels=iterations * layer.groups * STEP_KERNELS["learning"],
+        together=iterations * STEP_KERNELS["learning"],
     )
     return learned + _times(2, _descent(layer))
 
@@ -184,19 +227,21 @@ def _descent(layer: Layer) -> Work:
     """Coordinate descent: each sweep updates all gradients once a column."""
     return Work(
         single=(SWEEPS + 1) * 2.0 * layer.groups * layer.out * layer.d**2,
-        kernels=SWEEPS * layer.groups * layer.d * STEP_KERNELS["column"],
+        together=SWEEPS * layer.d * STEP_KERNELS["column"],
     )
 
 
 def _elimination(layer: Layer, itemsize: int, device: str) -> Work:
     """Greedy elimination: about d^3 a row, in batches of rows that go through d steps each."""
-    rows = batch_rows(layer.out, layer.d, itemsize, device)
-    batches = layer.groups * -(-layer.out // rows)
+    lines = layer.groups * layer.out
+    batches = lines / batch_rows(lines, layer.d, itemsize, device)
     arithmetic = layer.groups * (layer.out + 1.0) * layer.d**3
+    kernels = batches * layer.d * STEP_KERNELS["elimination"]
     return Work(
         single=arithmetic if itemsize == 4 else 0.0,
         double=arithmetic if itemsize == 8 else 0.0,
-        kernels=batches * layer.d * STEP_KERNELS["elimination"],
+        kernels=kernels if batches > 1 else 0.0,
+        together=0.0 if batches > 1 else kernels,  # there is room for other models' rows
     )
 
 

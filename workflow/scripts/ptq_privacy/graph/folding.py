@@ -6,11 +6,13 @@ re-estimates its running statistics afterwards, which undoes the shift that roun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ptq_privacy.graph.trace import WeightLayer, evaluation_copy, shapes, trace
+from ptq_privacy.graph.trace import WeightLayer, evaluation_copy, shapes, trace, weight_layer
 from ptq_privacy.graph.walk import Walk
 
 
@@ -28,10 +30,15 @@ def fold(model: nn.Module, sample: Tensor) -> nn.Module:
     Raises:
         ValueError: the network cannot be traced, or a layer cannot be quantized.
     """
-    folded = evaluation_copy(model)
-    modules = dict(folded.named_modules())
-    graph = trace(folded)
-    known = shapes(graph, folded, sample)
+    return fold_all([model], sample)[0]
+
+
+def fold_all(models: Sequence[nn.Module], sample: Tensor) -> list[nn.Module]:
+    """`fold` of several networks of one architecture."""
+    folded = [evaluation_copy(model) for model in models]
+    modules = dict(folded[0].named_modules())
+    graph = trace(folded[0])
+    known = shapes(graph, folded[0], sample)
     uses = [node.target for node in graph.nodes if node.op == "call_module"]
     for node in graph.nodes:
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
@@ -44,13 +51,15 @@ def fold(model: nn.Module, sample: Tensor) -> nn.Module:
         rows = isinstance(layer, nn.Linear) and len(known[before] or ()) == 2
         follows = isinstance(layer, nn.Conv2d) or rows
         if follows and len(before.users) == 1 and uses.count(node.target) == 1:
-            _absorb(layer, norm)
-            folded.set_submodule(str(node.target), nn.Identity())
+            for network in folded:
+                _absorb(network, str(before.target), str(node.target))
     return folded
 
 
 @torch.no_grad()
-def _absorb(layer: WeightLayer, norm: _BatchNorm) -> None:
+def _absorb(network: nn.Module, name: str, normalisation: str) -> None:
+    layer, norm = weight_layer(network, name), network.get_submodule(normalisation)
+    assert isinstance(norm, _BatchNorm)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     gain = (norm.running_var.double() + norm.eps).rsqrt()
@@ -64,6 +73,7 @@ def _absorb(layer: WeightLayer, norm: _BatchNorm) -> None:
         bias = bias + norm.bias
     layer.weight.copy_(layer.weight * gain.view(-1, *[1] * (layer.weight.ndim - 1)))
     layer.bias = nn.Parameter(bias.to(layer.weight.dtype), requires_grad=False)
+    network.set_submodule(normalisation, nn.Identity())
 
 
 @torch.no_grad()
@@ -77,14 +87,25 @@ def reestimate(model: nn.Module, calibration: Tensor) -> nn.Module:
         model: changed in place, and put in eval mode.
         calibration: [n, C, H, W].
     """
-    walk = Walk(model.eval(), None, calibration)
-    for node in walk.nodes:
-        norm = walk.full.modules.get(str(node.target)) if node.op == "call_module" else None
-        if isinstance(norm, _BatchNorm) and norm.running_mean is not None:
-            _set_statistics(norm, walk.full.values(node.all_input_nodes[0]))
-        walk.run(node)
-        walk.free(node)
-    return model
+    return reestimate_all([model], [calibration])[0]
+
+
+@torch.no_grad()
+def reestimate_all(
+    models: Sequence[nn.Module], calibrations: Sequence[Tensor]
+) -> Sequence[nn.Module]:
+    """`reestimate` of several networks of one architecture."""
+    like = None
+    for model, calibration in zip(models, calibrations, strict=True):
+        walk = Walk(model.eval(), None, calibration, like=like)
+        like = like or walk
+        for node in walk.nodes:
+            norm = walk.full.modules.get(str(node.target)) if node.op == "call_module" else None
+            if isinstance(norm, _BatchNorm) and norm.running_mean is not None:
+                _set_statistics(norm, walk.full.values(node.all_input_nodes[0]))
+            walk.run(node)
+            walk.free(node)
+    return models
 
 
 def _set_statistics(norm: _BatchNorm, inputs: list[Tensor]) -> None:

@@ -50,7 +50,7 @@ def trace(model: nn.Module) -> fx.Graph:
         ValueError: torch.fx cannot trace it, it takes more than one input, or it holds a weight
             that cannot be quantized: the layer is named.
     """
-    _check_layers(model)
+    check_layers(model)
     known = {*vars(model)}
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its conditions no graph could hold
@@ -79,7 +79,12 @@ def _keep_constants(graph: fx.Graph, model: nn.Module, known: Collection[str]) -
             node.meta["constant"] = made[node.target]
 
 
-def _check_layers(model: nn.Module) -> None:
+def check_layers(model: nn.Module) -> None:
+    """See that each weight of a network can be quantized, or is a normalisation's.
+
+    Raises:
+        ValueError: one is computed, not finite or of another kind; names the layer.
+    """
     for name, module in model.named_modules():
         if isinstance(module, QUANTIZED):
             if is_parametrized(module) or "weight" not in module._parameters:

@@ -68,6 +68,11 @@ class _Watch(TorchDispatchMode):
         self.fed = {id(sample)}
         self.held: list[Tensor] = [sample]  # an id is of one tensor only as long as that lives
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here: to make sure of that, torch would import its compiler."""
+        return False
+
     def parameters_in(self, value: Tensor) -> frozenset[str]:
         """The parameters of which, and of nothing that was fed in, a value was computed."""
         if id(value) in self.names:

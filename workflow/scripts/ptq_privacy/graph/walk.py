@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -32,6 +32,8 @@ from ptq_privacy.graph.trace import WeightLayer, execute, is_weight_layer, shape
 from ptq_privacy.networks.memory_order import in_order, memory_order
 
 log = logging.getLogger(__name__)
+
+Shapes = Mapping[fx.Node, torch.Size | None]
 
 POSITIONS = 20_000  # more change the second moments by less than other images would
 CHUNK = 128  # images at a time: their activations stay in a CPU's cache
@@ -79,7 +81,8 @@ class Walk:
 
     Whoever walks calls, for each of `nodes`: `moments` if the node is in `layers`, then sets the
     quantized layer's weight, then `run`, then `free`. `each_layer` does so for layer-wise methods.
-    Without a quantized network both streams are the full-precision one.
+    Without a quantized network both streams are the full-precision one. `like` is a walk over
+    another network of the same architecture, whose graph serves here too.
     """
 
     def __init__(
@@ -89,8 +92,9 @@ class Walk:
         calibration: Tensor,
         seed: int = 0,
         positions: int = POSITIONS,
+        like: Walk | None = None,
     ) -> None:
-        self.graph = trace(full)
+        self.graph: fx.Graph = trace(full) if like is None else like.graph
         self.nodes = list(self.graph.nodes)
         self.full = Stream(full, self.graph, calibration)
         self.quantized = self.full
@@ -101,7 +105,9 @@ class Walk:
             for node in self.nodes
             if is_weight_layer(node, self.full.modules)
         }
-        self.shapes = shapes(self.graph, full, calibration[:2])
+        self.shapes: Shapes = (
+            shapes(self.graph, full, calibration[:2]) if like is None else like.shapes
+        )
         self.last_use = {user: user for user in self.nodes}
         for user in self.nodes:
             self.last_use.update(dict.fromkeys(user.all_input_nodes, user))

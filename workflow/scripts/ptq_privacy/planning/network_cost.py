@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ptq_privacy.compression import packing
 from ptq_privacy.compression.work import Layer, NetworkCost
@@ -20,8 +19,12 @@ from ptq_privacy.study.variants import Variant, levels
 HEADER = 95  # bytes of a safetensors file's header that name a tensor, its type, shape and place
 
 
-def measure(factory: Factory) -> NetworkCost:
-    """Count on the real network, its attention taken apart, with samples without content."""
+def measure(factory: Factory, operations: bool = True) -> NetworkCost:
+    """Count on the real network, its attention taken apart, with samples without content.
+
+    Args:
+        operations: whether to count a pass's too, for which torch imports its compiler.
+    """
     empty = torch.zeros(2, *factory.inputs)
     network = taken_apart(factory.build().eval(), empty)
     folded = fold(network, empty)
@@ -42,10 +45,13 @@ def measure(factory: Factory) -> NetworkCost:
     for name, module in network.named_modules():
         if not list(module.children()):
             record(name, module)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.empty(1, *factory.inputs, device="meta"))
+    one = torch.empty(1, *factory.inputs, device="meta")
+    with torch.no_grad():
+        flops = _operations(network, one) if operations else 0
+        if not operations:
+            network(one)
     return NetworkCost(
-        flops=counter.get_total_flops(),
+        flops=flops,
         activations=sum(put_out),
         operations=len(put_out),
         layers=tuple(layers),
@@ -53,6 +59,14 @@ def measure(factory: Factory) -> NetworkCost:
         other_bytes={kind: _bytes(state) for kind, state in other.items()},
         other_tensors={kind: len(state) for kind, state in other.items()},
     )
+
+
+def _operations(network: nn.Module, sample: Tensor) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        network(sample)
+    return counter.get_total_flops()
 
 
 def checkpoint_bytes(network: NetworkCost, variant: Variant, folded: bool = False) -> int:

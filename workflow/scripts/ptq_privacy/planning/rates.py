@@ -33,7 +33,9 @@ class Rates:
     def seconds(self, work: Work) -> float:
         """The time that some work takes."""
         arithmetic = work.single / self.single + work.double / self.double
-        return arithmetic + work.kernels * self.latency + work.modules * self.module
+        return (
+            arithmetic + (work.kernels + work.together) * self.latency + work.modules * self.module
+        )
 
 
 def given(tflops: float) -> Rates:

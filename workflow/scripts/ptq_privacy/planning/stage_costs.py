@@ -16,12 +16,12 @@ from ptq_privacy.compression import work
 from ptq_privacy.compression.work import Cost, NetworkCost, Work
 from ptq_privacy.measures.intervals import REPLICATES
 from ptq_privacy.planning import jobs
+from ptq_privacy.planning.method_cost import side_by_side, told
 from ptq_privacy.planning.network_cost import checkpoint_bytes
 from ptq_privacy.planning.rates import Rates
 from ptq_privacy.planning.shapes import Shape
-from ptq_privacy.study import fragments, references
+from ptq_privacy.study import fragments
 from ptq_privacy.study.experiment import Study, queries_of
-from ptq_privacy.study.fragments import Fragment
 from ptq_privacy.study.variants import Variant
 
 START = {"torch": 3.5, "numpy": 0.8}  # seconds of a job before its work, mostly imports
@@ -157,43 +157,24 @@ def _compress(case: Case, variant: Variant) -> Stage:
     assert variant.method is not None
     method, network = case.study.methods[variant.method], case.network
     models = jobs.models_at(case.study, variant)
-    cost = Cost(Work(single=math.nan), math.nan)
+    cost, at_once = Cost(Work(single=math.nan), math.nan), 1
     if method.fragment is not None:
         fragment = fragments.get("compressions", method.fragment)
-        if "work" in fragment.more:
-            images = case.config["compression"]["calibration_samples"]
-            cost = _told(fragment, network, images, case.config["device"], method.settings)
-    seconds = models * (case.rates.seconds(cost.work) + _accuracies(case))
+        images, device = case.config["compression"]["calibration_samples"], case.config["device"]
+        said = told(fragment, network, images, device, method.settings)
+        shard = min(models, case.study.pool.models_per_job)
+        at_once = side_by_side(fragment, network, said, shard, device)
+        cost = said or cost
+    each = case.rates.seconds(cost.work.among(at_once)) + _accuracies(case)
     stored = checkpoint_bytes(network, Variant() if method.own else variant, cost.folded)
+    side = at_once * (work.COPIES * network.state_bytes + cost.memory)
     return Stage(
         name="",
         jobs=0,
-        device_seconds=seconds + _shards(case, variant) * START["torch"],
+        device_seconds=models * each + _shards(case, variant) * START["torch"],
         bytes=models * stored,
-        memory=BASE["torch"] + 2 * case.shape.bytes + 3 * network.state_bytes + cost.memory,
+        memory=BASE["torch"] + 2 * case.shape.bytes + cost.once + side,
     )
-
-
-def _told(
-    fragment: Fragment,
-    network: NetworkCost,
-    images: int,
-    device: str,
-    settings: Mapping[str, Any],
-) -> Cost:
-    """What a method says of its own work."""
-    of_method = references.find(fragment.more["work"], fragment.name)
-    try:
-        cost = of_method(network, images, device, **settings)
-    except Exception as error:  # whatever a new method's function does
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ValueError(f"{fragment.path}: work: {fragment.more['work']}: {reason}") from error
-    if not isinstance(cost, Cost):
-        raise ValueError(
-            f"{fragment.path}: work: {fragment.more['work']} gives a {type(cost).__name__}, not "
-            "a compression.work.Cost"
-        )
-    return cost
 
 
 def _query(case: Case, variant: Variant) -> Stage:

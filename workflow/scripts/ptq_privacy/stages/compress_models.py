@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ptq_privacy.answers import inference
-from ptq_privacy.compression import compress, own, packing
+from ptq_privacy.compression import compress_all, own, packing
 from ptq_privacy.data import audit
 from ptq_privacy.data.calibration_set import calibration_set
 from ptq_privacy.exchange.live import blueprint_of, live
@@ -21,6 +22,7 @@ from ptq_privacy.files.checkpoints import Identity, ModelRecord, StoredModel
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.networks import structure
 from ptq_privacy.networks.normalised import Normalised
+from ptq_privacy.planning.method_cost import models_at_once
 from ptq_privacy.runtime import devices
 from ptq_privacy.study.seeds import seed_of
 from ptq_privacy.study.variants import Variant
@@ -43,7 +45,8 @@ def compress_models(
 ) -> None:
     """Compress the models of a full-precision shard by the recipe that `identity` names.
 
-    Each model is calibrated on members of its own, and has a seed of its own.
+    Each model is calibrated on members of its own, and has a seed of its own. As many go together
+    as memory allows; what becomes of each does not depend on the others.
 
     Args:
         factory: your own method, `module:function`; None: the variant's has a fragment.
@@ -56,15 +59,27 @@ def compress_models(
     checkpoints.identify(trained, replace(identity, variant="full", draw=0))
     blueprint = blueprint_of(trained)
 
-    def compressed() -> Iterator[StoredModel]:
-        for model in identity.models:
-            full = live(trained, model).to(chosen)
-            numbers = (seed, model, identity.draw)
-            samples = calibration_set(data.members[model], calibration_samples, *numbers)
-            inputs = full.normalise(data.inputs[torch.from_numpy(samples).to(chosen)])
-            known = (full.network, inputs, variant, seed_of("compression", *numbers), settings)
-            network, stored = compress(*known) if factory is None else own.compress(factory, *known)
-            changes = structure.difference(full.network, network)
+    def compressed(models: Sequence[int]) -> Iterator[StoredModel]:
+        full = [live(trained, model).to(chosen) for model in models]
+        drawn = [
+            calibration_set(data.members[model], calibration_samples, seed, model, identity.draw)
+            for model in models
+        ]
+        inputs = [
+            network.normalise(data.inputs[torch.from_numpy(samples).to(chosen)])
+            for network, samples in zip(full, drawn, strict=True)
+        ]
+        seeds = [seed_of("compression", seed, model, identity.draw) for model in models]
+        networks = [made.network for made in full]
+        if factory is None:
+            found = compress_all(networks, inputs, variant, seeds, settings)
+        else:
+            known = zip(networks, inputs, seeds, strict=True)
+            found = [own.compress(factory, n, x, variant, s, settings) for n, x, s in known]
+        for model, before, samples, (network, stored) in zip(
+            models, networks, drawn, found, strict=True
+        ):
+            changes = structure.difference(before, network)
             result = Normalised(network, data.kind, data.statistics).to(chosen)
             members = data.members_of(model)
             record = ModelRecord(
@@ -79,4 +94,15 @@ def compress_models(
             made = replace(blueprint, structure=changes)
             yield StoredModel(model, tensors, record, made.data)
 
-    checkpoints.write(output, identity, compressed(), origin)
+    at_once = 1
+    if factory is None:
+        assert variant.method is not None
+        known = blueprint.factory, calibration_samples, chosen.type, settings
+        at_once = models_at_once(variant.method, *known, len(identity.models))
+    log.info("%d models, %d at a time", len(identity.models), at_once)
+    batches = [
+        identity.models[start : start + at_once]
+        for start in range(0, len(identity.models), at_once)
+    ]
+    results = chain.from_iterable(map(compressed, batches))
+    checkpoints.write(output, identity, results, origin)

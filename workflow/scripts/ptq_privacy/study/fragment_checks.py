@@ -79,6 +79,9 @@ def check(fragment: Fragment) -> None:
     widest = fragment.more.get("widest", 1)
     if isinstance(widest, bool) or not isinstance(widest, int) or widest < 1:
         raise ValueError(f"{fragment.path}: widest: {widest!r}; allowed: an integer above 0")
+    together = fragment.more.get("together", False)
+    if not isinstance(together, bool):
+        raise ValueError(f"{fragment.path}: together: {together!r}; allowed: true or false")
     if "shape" in fragment.more:
         _check_shape(fragment.path, fragment.more["shape"])
     scores = fragment.more.get("scores")

@@ -19,7 +19,7 @@ SCRIPTS = Path(__file__).parents[2]
 SCHEMAS = SCRIPTS.parent / "schemas"
 
 KINDS = {
-    "compressions": {"work", "widest"},
+    "compressions": {"together", "work", "widest"},
     "attacks": {"scores", "adversaries"},
     "networks": set(),
     "sources": {"shape", "classes", "files"},
