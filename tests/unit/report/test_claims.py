@@ -56,6 +56,33 @@ def test_a_page_counts_what_it_looks_at_over_all_its_networks():
 
     first, second = claims.weighed([network(0.01), network(0.9)], ["a"])
     assert claims.count([first, second]) == (6, 3)
-    assert first.compared["q_value"].tolist()[0] == pytest.approx(0.01 * 6 / 3)
+    assert first.compared["q_value"].tolist()[0] == pytest.approx(0.01 * 6 / 3)  # and 0.01 * 2
     assert np.isnan(first.compared["q_value"].tolist()[1])  # of another attack than the headline
     assert second.strength["q_value"].tolist() == [0.9]
+
+
+def test_sure_answers_to_other_questions_let_no_false_ones_pass():
+    """Calibration leaks nothing here, while hundreds of other differences are sure."""
+    generator, wrong = np.random.default_rng(0), 0
+    nothing = dict.fromkeys(("compared", "thresholds"))
+    for _ in range(100):
+        rows = {"metric": "auc", "attack": "a", "network": "n", "at": "4 bits"}
+        methods = pd.DataFrame({**rows, "p_value": np.full(300, 1e-6)})
+        calibration = pd.DataFrame(
+            {"metric": "auc", "supported": True, "p_value": generator.random(40)}
+        )
+        summary = pd.DataFrame({"attack": ["a"], "nonmembers": 50, "auc_p_value": 0.5})
+        strength = pd.DataFrame({"p_value": [0.5]})
+        own = claims.Measured(
+            summary=summary,
+            methods=methods,
+            calibration=calibration,
+            exposed={},
+            swept=pd.DataFrame(),
+            strength=strength,
+            **nothing,
+        )
+        (found,) = claims.weighed([own], ["a"])
+        assert (found.methods["q_value"] <= claims.LEVEL).all()
+        wrong += (found.calibration["q_value"] <= claims.LEVEL).any()
+    assert wrong < 12  # over the whole page alone, some row would stand in most

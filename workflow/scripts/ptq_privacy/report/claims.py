@@ -5,6 +5,10 @@ a q-value (Benjamini and Hochberg 1995): of all claims with a q-value of at most
 is expected to be false. That holds for independent tests, and for such as lean the same way, which
 those of shared targets and samples do; Benjamini and Yekutieli's (2001) stricter rule is for tests
 that depend on each other in any way whatever, and would cost most of the power.
+
+Where most questions have sure answers, a few false ones pass unnoticed, and they would gather in a
+question whose answer is no. So a claim must stand among all of the page and among those of its own
+question: its q-value is the larger of the two.
 """
 
 from __future__ import annotations
@@ -64,9 +68,16 @@ def weighed(networks: Sequence[Measured], attacks: Sequence[str]) -> list[Measur
     """
     looked = [_looked(network, attacks) for network in networks]
     tables = [table for of_network in looked for table in of_network.values()]
-    p = [table["p_value"].where(table["looked"]).to_numpy(float) for table in tables]
-    places = np.cumsum([len(part) for part in p])[:-1]
-    for table, q in zip(tables, np.split(q_values(np.concatenate(p)), places), strict=True):
+    p = np.concatenate(
+        [table["p_value"].where(table["looked"]).to_numpy(float) for table in tables]
+    )
+    question = np.concatenate([table["question"].to_numpy(object) for table in tables])
+    found = q_values(p)
+    for one in set(question):
+        own = question == one
+        found[own] = np.maximum(found[own], q_values(p[own]))
+    places = np.cumsum([len(table) for table in tables])[:-1]
+    for table, q in zip(tables, np.split(found, places), strict=True):
         table["q_value"] = q
     return [
         replace(
@@ -84,14 +95,17 @@ def weighed(networks: Sequence[Measured], attacks: Sequence[str]) -> list[Measur
 
 
 def _looked(network: Measured, attacks: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Copies with a column `looked`: whether the page may claim a row's difference."""
+    """Copies with a column `looked`, whether the page may claim a row's difference, and one
+    `question`, which it then answers."""
     metric, headline = network.measure.metric, attacks[0]
     summary = network.summary
     found = {
         "summary": summary.assign(
-            p_value=summary[f"{metric}_p_value"], looked=summary["attack"] == headline
+            p_value=summary[f"{metric}_p_value"],
+            looked=summary["attack"] == headline,
+            question="chance",
         ),
-        "strength": network.strength.assign(looked=True),
+        "strength": network.strength.assign(looked=True, question="strength"),
     }
     if network.compared is not None:
         own = network.compared
@@ -101,22 +115,28 @@ def _looked(network: Measured, attacks: Sequence[str]) -> dict[str, pd.DataFrame
             | (own["kind"] == "attack_minus_attack")
             & ((own["attack"] == headline) | (own["other"] == headline))
         )
-        found["compared"] = own.assign(looked=kinds & (own["metric"] == metric))
+        found["compared"] = own.assign(
+            looked=kinds & (own["metric"] == metric), question=own["kind"]
+        )
     if network.methods is not None:
         own = network.methods
         of_headline = (own["metric"] == metric) & (own["attack"] == headline)
-        found["methods"] = own.assign(looked=of_headline)
+        found["methods"] = own.assign(looked=of_headline, question="methods")
     for adversary, own in network.exposed.items():
         asked = own["statistic"].str.contains("top_minus_other") & (own["fpr"] == EXPOSURE_FPR)
-        found[f"exposed {adversary}"] = own.assign(looked=asked)
+        found[f"exposed {adversary}"] = own.assign(looked=asked, question="exposure")
     if network.calibration is not None:
         own = network.calibration
         other = own["metric"].str.startswith("tpr") & (own["metric"] != metric)
-        found["calibration"] = own.assign(looked=own["supported"].astype(bool) & ~other)
+        found["calibration"] = own.assign(
+            looked=own["supported"].astype(bool) & ~other, question="calibration"
+        )
     if network.thresholds is not None:
         own = network.thresholds
         asked = (own["attack"] == headline) & (own["fpr_limit"] == limit(network.measure))
-        found["thresholds"] = own.assign(p_value=own["fpr_p_value"], looked=asked)
+        found["thresholds"] = own.assign(
+            p_value=own["fpr_p_value"], looked=asked, question="thresholds"
+        )
     return found
 
 

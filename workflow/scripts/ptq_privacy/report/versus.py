@@ -40,7 +40,7 @@ def attacks(compared: pd.DataFrame, measure: Quoted, headline: str) -> Section:
         higher=f"{title} is outdone by {{who}}",
         lower=f"{title} finds more than {{who}}",
         open=f"From {title} {{who}} {{be}} not distinguishable",
-        of="attacks, each at a variant",
+        of="attacks at variants",
     )
     columns = {
         "attack": _plain(rows, "attack", style.score_title),

@@ -11,7 +11,7 @@ from ptq_privacy.attacks import metrics
 from ptq_privacy.measures.calibration_leak import CHANGE
 from ptq_privacy.report import cells, exposure_figure, quoted
 from ptq_privacy.report.quoted import Quoted
-from ptq_privacy.report.sentences import HIGHER, UNKNOWN, Section, Words, grouped, listed, verdict
+from ptq_privacy.report.sentences import HIGHER, UNKNOWN, Section, Words, grouped, listed, of_rows
 
 GROUPS = {"top_1%": "top 1 %", "other_99%": "others"}
 MEASURES = {"kept": "exposure", "signal_kept": "signal"}
@@ -97,11 +97,11 @@ def _catchable(summary: pd.DataFrame, both: pd.DataFrame) -> list[bool]:
     """Where the top 1 % keep more of their exposure, and that is not claimed of both."""
     own = summary[
         (summary["fpr"] == exposure_figure.FPR) & (summary["statistic"] == "kept_top_minus_other")
-    ].set_index("variant")
+    ]
+    of_exposure = dict(zip(own["variant"], of_rows(own), strict=True))
     return [
-        verdict(own.loc[row["variant"], "low"], own.loc[row["variant"], "high"]) == HIGHER
-        and verdict(row["low"], row["high"]) not in (HIGHER, UNKNOWN)
-        for row in both.to_dict("records")
+        of_exposure[variant] == HIGHER and found not in (HIGHER, UNKNOWN)
+        for variant, found in zip(both["variant"], of_rows(both), strict=True)
     ]
 
 
