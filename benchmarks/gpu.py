@@ -52,8 +52,7 @@ RECIPE = Recipe(
     learning_rate=0.01,
     momentum=0.9,
     weight_decay=5e-4,
-    flip=True,
-    crop_padding=4,
+    augmentation={"flip": True, "crop_padding": 4},
     autocast=True,
 )
 
@@ -108,7 +107,7 @@ def build(name: str, side: int) -> nn.Module:
     """A network of random weights, its normalisation statistics those of random images."""
     torch.manual_seed(0)
     fragment = fragments.get("networks", name)
-    network = factories.build(fragment.function, 10, (3, side, side), fragment.defaults)
+    network = factories.build(fragment.function, 10, {"channels": 3}, fragment.defaults)
     with torch.no_grad():
         for _ in range(4):
             network.train()(torch.randn(64, 3, side, side))
@@ -189,7 +188,7 @@ def training(size: Size, device: torch.device, limit: float) -> None:
 
 def our_epoch(network: nn.Module, inputs: Tensor, labels: Tensor) -> None:
     normalised = Normalised(network, "images", STATISTICS).to(inputs.device)
-    draw = augment.augmented(inputs, RECIPE.flip, RECIPE.crop_padding)
+    draw = augment.augmented(inputs, **RECIPE.augmentation)
     sgd.train(network, draw, labels, RECIPE, normalised.normalise, seed=0, model=0)
 
 
@@ -200,7 +199,7 @@ def usual_epoch(network: nn.Module, inputs: Tensor, labels: Tensor) -> None:
     )
     network.train()
     order = torch.randperm(len(inputs), device=inputs.device)
-    border, side = RECIPE.crop_padding, inputs.shape[-1]
+    border, side = RECIPE.augmentation["crop_padding"], inputs.shape[-1]
     for chosen in order.split(RECIPE.batch_size):
         batch = (inputs[chosen].float() / 255 - 0.5) / 0.25
         padded = F.pad(batch, [border] * 4)

@@ -136,7 +136,7 @@ def network(name: str, count: int) -> None:
     torch.manual_seed(0)
     images = torch.nn.functional.interpolate(torch.randn(count, 3, 8, 8), scale_factor=4)
     fragment = fragments.get("networks", name)
-    fresh = factories.build(fragment.function, 10, images.shape[1:], fragment.defaults)
+    fresh = factories.build(fragment.function, 10, {"channels": images.shape[1]}, fragment.defaults)
     model = reestimate(fresh.requires_grad_(False), images)
     logits = model(images)
     print(f"\n{name}, 1.58 bits, {count} images of 32 x 32: seconds, error%, published solver")

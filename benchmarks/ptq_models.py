@@ -120,12 +120,16 @@ def trained(data: Data, options: argparse.Namespace) -> nn.Module:
     torch.manual_seed(seed_of("initial weights", options.seed, 0))
     fragment = fragments.get("networks", options.architecture)
     images, labels = data.train
-    network = factories.build(fragment.function, 10, images.shape[1:], fragment.defaults)
+    network = factories.build(
+        fragment.function, 10, {"channels": images.shape[1]}, fragment.defaults
+    )
     if options.network and options.network.exists():
         structure.load(network, load_file(options.network))
         return network.eval()
-    recipe = sgd.Recipe(options.epochs, 64, 0.1, 0.9, 5e-4, True, 0, False)
-    draw = augmented(images, recipe.flip, recipe.crop_padding)
+    recipe = sgd.Recipe(
+        options.epochs, 64, 0.1, 0.9, 5e-4, {"flip": True, "crop_padding": 0}, False
+    )
+    draw = augmented(images, **recipe.augmentation)
     sgd.train(network, draw, labels, recipe, data.normalised(network).normalise, options.seed, 0)
     network.to(memory_format=torch.contiguous_format)
     if options.network:

@@ -97,15 +97,19 @@ class PilImages(TorchDataset):
 def build(name: str, data: Images) -> nn.Module:
     """A built-in network for ten classes of such images."""
     fragment = fragments.get("networks", name)
-    return factories.build(fragment.function, 10, data.images.shape[1:], fragment.defaults)
+    return factories.build(
+        fragment.function, 10, {"channels": data.images.shape[1]}, fragment.defaults
+    )
 
 
 def usual_training(network: nn.Module, data: Images, recipe: Recipe, seed: int) -> nn.Module:
     steps = [transforms.ToTensor(), transforms.Normalize(**data.statistics)]
-    if recipe.flip:
+    if recipe.augmentation["flip"]:
         steps.insert(0, transforms.RandomHorizontalFlip())
-    if recipe.crop_padding:
-        steps.insert(0, transforms.RandomCrop(data.images.shape[2:], recipe.crop_padding))
+    if recipe.augmentation["crop_padding"]:
+        steps.insert(
+            0, transforms.RandomCrop(data.images.shape[2:], recipe.augmentation["crop_padding"])
+        )
     torch.manual_seed(seed)
     loader = DataLoader(
         PilImages(data, transforms.Compose(steps)),
@@ -130,7 +134,7 @@ def usual_training(network: nn.Module, data: Images, recipe: Recipe, seed: int) 
 
 
 def our_training(network: nn.Module, data: Images, recipe: Recipe, seed: int) -> nn.Module:
-    draw = augmented(data.images, recipe.flip, recipe.crop_padding)
+    draw = augmented(data.images, **recipe.augmentation)
     normalise = data.normalised(network).normalise
     return sgd.train(network, draw, data.labels, recipe, normalise, seed, model=0)
 
@@ -177,8 +181,7 @@ def compare_rates(options: argparse.Namespace, threads: int) -> None:
         learning_rate=0.01,
         momentum=0.9,
         weight_decay=5e-4,
-        flip=True,
-        crop_padding=4,
+        augmentation={"flip": True, "crop_padding": 4},
         autocast=True,
     )
     usual, ours = (build(options.network, data) for _ in range(2))
@@ -237,8 +240,7 @@ def compare_accuracy(path: str, seeds: int) -> None:
         learning_rate=0.1,
         momentum=0.9,
         weight_decay=5e-4,
-        flip=True,
-        crop_padding=2,
+        augmentation={"flip": True, "crop_padding": 2},
         autocast=True,
     )
     print(f"Fashion-MNIST, resnet8-thin, 6,000 images, {recipe.epochs} epochs, {seeds} seeds")

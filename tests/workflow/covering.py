@@ -41,6 +41,7 @@ PATHS = {
     "cifar-100": "cifar-100.tar.gz",
     "fashion-mnist": "fashion-mnist",
     "folder": "images",
+    "locations": "locations.tgz",
     "npz": "images.npz",
     "parquet": "images.parquet",
     "tiny-imagenet": "tiny-imagenet.zip",
@@ -105,6 +106,12 @@ NEEDS = {
 }
 """What else a key needs to matter."""
 
+
+OF_KIND: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "images": ("digits", "resnet6", {"widths": [4, 8]}),
+    "rows": ("locations", "mlp", {"widths": [8]}),
+}
+"""By kind of samples: a source, a network and its settings, where a corner names none."""
 
 MISSING = object()
 STUDY_JOBS = 15  # that every study has beside those that `planning.jobs` counts
@@ -270,7 +277,7 @@ def completed(chosen: dict[str, tuple[Key, Any]]) -> dict[str, Any]:
 
 def _data(config: dict[str, Any], values: dict[str, Any], owners: set[tuple[str, str]]) -> None:
     source = next((name for kind, name in owners if kind == "sources"), None)
-    source = values.get(f"{DATASET}.source", source or "digits")
+    source = values.get(f"{DATASET}.source", source or OF_KIND[_network_kind(values, owners)][0])
     if any(kind == "sources" and name != source for kind, name in owners):
         raise Clash
     entry: dict[str, Any] = {"source": source}
@@ -285,6 +292,12 @@ def _data(config: dict[str, Any], values: dict[str, Any], owners: set[tuple[str,
     if entry.get("audit_samples", 64) < 64 and source not in ("folder", "npz", "parquet"):
         raise Clash
     config["datasets"] = {values.get("datasets", "data"): entry}
+
+
+def _network_kind(values: dict[str, Any], owners: set[tuple[str, str]]) -> str:
+    """Of the samples that the network takes, which is an image where none is named."""
+    named = [name for kind, name in owners if kind == "networks"] or values.get("networks")
+    return str(fragments.get("networks", named[0]).more["kind"]) if named else "images"
 
 
 def _network(config: dict[str, Any], values: dict[str, Any], owners: set[tuple[str, str]]) -> None:
@@ -307,8 +320,11 @@ def _network(config: dict[str, Any], values: dict[str, Any], owners: set[tuple[s
             raise Clash
         entry["factory"] = own[f"{NETWORK}.factory"]
     else:
-        entry["architecture"] = fragment or "resnet6"
-        settings = {} if fragment or f"{NETWORK}.settings" in own else {"widths": [4, 8]}
+        (dataset,) = config["datasets"].values()
+        kind = fragments.get("sources", dataset["source"]).more["kind"]
+        entry["architecture"] = fragment or OF_KIND[kind][1]
+        small = {} if fragment or f"{NETWORK}.settings" in own else OF_KIND[kind][2]
+        settings = copy.deepcopy(small)
     for name, value in own.items():
         if name.startswith(f"{NETWORK}.settings."):
             settings[name.removeprefix(f"{NETWORK}.settings.")] = value

@@ -99,6 +99,7 @@ properties:
 function: ptq_privacy.networks.plain:build
 title: Plain net
 about: One convolution.
+kind: images
 properties:
   width: {type: integer, minimum: 1, default: 6, description: Its channels.}
 """,
@@ -106,6 +107,7 @@ properties:
 function: ptq_privacy.data.sources.squares:load
 title: Squares
 about: Grey squares of three shades.
+kind: images
 shape: {samples: 180, tests: 60, inputs: [1, 8, 8], classes: 3}
 """,
 }

@@ -40,6 +40,8 @@ def write_data(path, source, flat=False):
         published_archives.cifar(source, path, 200, 100)
     elif source == "fashion-mnist":
         published_archives.fashion_mnist(path, 80, 40)
+    elif source == "locations":
+        published_archives.locations(path)
     elif source == "tiny-imagenet":
         published_archives.tiny_imagenet(path, 200, 200)
     images, labels = two_classes(300 if source == "npz" else 80)  # most are for the test

@@ -84,11 +84,11 @@ def factory(body):
         (factory("3"), "ownnet:build returns a int; allowed: torch.nn.Module"),
         (
             factory("nn.Sequential(nn.Flatten(), nn.Linear(64, 7))"),
-            r"ownnet:build turns images \(4, 1, 8, 8\) into \(4, 7\); expected one logit a class, "
+            r"ownnet:build turns inputs \(4, 1, 8, 8\) into \(4, 7\); expected one logit a class, "
             r"\(4, 10\)",
         ),
         (factory("nn.Conv2d(channels, classes, 3)"), r"into \(4, 10, 6, 6\); expected one logit"),
-        (factory("nn.LSTM(8, classes)"), r"ownnet:build fails on images \(4, 1, 8, 8\)"),
+        (factory("nn.LSTM(8, classes)"), r"ownnet:build fails on inputs \(4, 1, 8, 8\)"),
         (factory("nn.Conv2d(3, classes, 3)"), "in channels-last order: RuntimeError: .* 3 chan"),
         (
             factory(

@@ -21,7 +21,7 @@ if LIBRARY.resolve() != (SCRIPTS / LIBRARY.name).resolve():
 from ptq_privacy.study import config_file, fragments
 from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.digests import job_digest, module_digest
-from ptq_privacy.study.experiment import queries_of, recipe_of
+from ptq_privacy.study.experiment import kind_of, queries_of, recipe_of
 from ptq_privacy.study.pool import SHARD
 from ptq_privacy.study.variants import Variant
 
@@ -70,7 +70,7 @@ def references(part, wildcards):
         return [STUDY.attacks[a].function for a in cell_settings(wildcards)["attacks"]]
     if part == "headline":
         return [STUDY.attacks[HEADLINE_ATTACK].function]
-    return [f"ptq_privacy.data.kinds.images.{part}"]
+    return [f"ptq_privacy.data.kinds.{kind_of(config, wildcards.dataset)}.{part}"]
 
 
 # The attack that gives the headline's score.

@@ -196,3 +196,28 @@ def write_zip(path: Path, folder, files):
             archive.writestr(f"{parent}/", b"")
         for name, content in files.items():
             archive.writestr(f"{folder}/{name}", content)
+
+
+def locations(path: Path, rows=5010, classes=30):
+    """The archive of one file: rows in prototypes of their class, each with a few others."""
+    generator = np.random.default_rng(0)
+    labels = generator.permutation(np.arange(rows) % classes)
+    prototypes = generator.random((classes, 446)) < 0.2
+    features = prototypes[labels] ^ (generator.random((rows, 446)) < 0.05)
+    commas = np.full((rows, 446, 2), ord(","), np.uint8)
+    commas[:, :, 1] = ord("0") + features
+    lines = (
+        f'"{label + 1}"'.encode() + row.tobytes() for label, row in zip(labels, commas, strict=True)
+    )
+    put_in_tar(path, {"bangkok": b"".join(line + b"\n" for line in lines)})
+    return {"inputs": features.astype(np.float32), "labels": labels}
+
+
+def put_in_tar(path: Path, files):
+    """A .tar.gz of some files, by their names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))

@@ -47,8 +47,8 @@ def test_metadata_says_what_the_file_is(tmp_path):
     datasets.write(tmp_path / "d.safetensors", example())
     with safe_open(tmp_path / "d.safetensors", framework="numpy") as file:
         metadata = file.metadata()
-    known = {"name", "kind", "classes", "statistics", "source", "sha256", "statistics_sha256"}
-    assert set(metadata) == known
+    known = {"name", "kind", "classes", "statistics", "details", "source"}
+    assert set(metadata) == known | {"sha256", "statistics_sha256"}
     assert json.loads(metadata["classes"]) == ["cat", "dog", "Käfer"]
     assert metadata["kind"] == "images"
     statistics = json.loads(metadata["statistics"])
@@ -140,6 +140,8 @@ def test_a_foreign_file_is_named(tmp_path):
         ("statistics", "3"),
         ("statistics", "[0.5, 0.2]"),
         ("statistics", '{"mean": 0.5}'),
+        ("details", "features"),
+        ("details", "[3]"),
     ],
 )
 def test_what_is_no_list_or_no_mapping_of_lists_is_named(tmp_path, name, value):

@@ -11,12 +11,16 @@ import pytest
 import yaml
 from torchvision import datasets
 
+from ptq_privacy.data import dataset
 from ptq_privacy.data.download import download
 from ptq_privacy.data.preparation import prepare
 from ptq_privacy.data.sources import fashion_mnist
 from ptq_privacy.study import fragments
 from tests.unit.data import published_archives
 
+PUBLISHED = [
+    name for name, fragment in fragments.of_kind("sources").items() if "files" in fragment.more
+]
 SHIPPED = Path(__file__).parents[3] / "config"
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -252,7 +256,7 @@ def test_progress_is_logged(fetch, caplog, monkeypatch):
     assert "attempt 1 of 6 failed" in text
 
 
-@pytest.mark.parametrize("source", ["cifar-10", "cifar-100", "tiny-imagenet", "fashion-mnist"])
+@pytest.mark.parametrize("source", PUBLISHED)
 def test_every_published_set_is_downloaded_and_prepared(source, server, tmp_path, monkeypatch):
     """Whole, from archives in the real formats, over connections that break."""
     more = fragments.get("sources", source).more
@@ -261,6 +265,12 @@ def test_every_published_set_is_downloaded_and_prepared(source, server, tmp_path
         made = published_archives.fashion_mnist(tmp_path / "served")
     elif source == "tiny-imagenet":
         made = published_archives.tiny_imagenet(tmp_path / "served" / files[0])
+    elif source == "locations":
+        published_archives.locations(tmp_path / "served" / files[0])
+        local = prepare(
+            {"name": "x", "source": source, "path": str(tmp_path / "served" / files[0])}
+        )
+        made = {part: getattr(local, part) for part in dataset.ARRAYS}
     else:
         made = published_archives.cifar(source, tmp_path / "served" / files[0])
     served = {}
@@ -274,8 +284,8 @@ def test_every_published_set_is_downloaded_and_prepared(source, server, tmp_path
     monkeypatch.setattr("ptq_privacy.data.download.time.sleep", lambda _: None)
     server.answers += ["cut", 503]
     data = prepare({"name": "x", "source": source}, tmp_path / "downloads")
-    np.testing.assert_array_equal(data.train_inputs, made["train_inputs"])
-    np.testing.assert_array_equal(data.test_labels, made["test_labels"])
+    for name, content in made.items():
+        np.testing.assert_array_equal(getattr(data, name), content, err_msg=name)
     asked = len(server.asked)
     assert asked == len(files) + 2
     again = prepare({"name": "x", "source": source}, tmp_path / "downloads")
@@ -284,7 +294,7 @@ def test_every_published_set_is_downloaded_and_prepared(source, server, tmp_path
     assert left(tmp_path / "downloads").keys() == set(files)
 
 
-@pytest.mark.parametrize("source", ["cifar-10", "cifar-100", "tiny-imagenet", "fashion-mnist"])
+@pytest.mark.parametrize("source", PUBLISHED)
 def test_a_local_path_touches_no_network(source, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("the network was touched")
@@ -294,6 +304,8 @@ def test_a_local_path_touches_no_network(source, tmp_path, monkeypatch):
         published_archives.fashion_mnist(tmp_path / "x")
     elif source == "tiny-imagenet":
         published_archives.tiny_imagenet(tmp_path / "x")
+    elif source == "locations":
+        published_archives.locations(tmp_path / "x")
     else:
         published_archives.cifar(source, tmp_path / "x")
     data = prepare({"name": "x", "source": source, "path": str(tmp_path / "x")})
@@ -328,7 +340,7 @@ def test_the_shipped_fashion_mnist_config_uses_the_package_or_downloads(
 
 
 def test_the_shipped_addresses_and_checksums_are_whole():
-    for source in ("cifar-10", "cifar-100", "tiny-imagenet", "fashion-mnist"):
+    for source in PUBLISHED:
         for file in fragments.get("sources", source).more["files"].values():
             assert all(address.startswith("http") for address in file["addresses"])
             assert len(bytes.fromhex(file["md5"])) == 16

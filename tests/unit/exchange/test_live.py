@@ -62,21 +62,21 @@ def _at_home(monkeypatch):
 
 def built_in(name, inputs, classes=7):
     fragment = fragments.get("networks", name)
-    return Factory(fragment.function, fragment.defaults, classes, inputs)
+    return Factory(fragment.function, fragment.defaults, classes, inputs, {"channels": inputs[0]})
 
 
 SMALL = {
     "resnet6": built_in("resnet6", (3, 8, 8)),
-    "own": Factory(f"{OWN}:own", {"width": 6}, 7, (3, 8, 8)),
+    "own": Factory(f"{OWN}:own", {"width": 6}, 7, (3, 8, 8), {"channels": 3}),
 }
 DEEP = {
-    "narrow resnet18": Factory(f"{OWN}:narrow_resnet18", {}, 7, (3, 4, 4)),
-    "thin densenet121": Factory(f"{OWN}:thin_densenet121", {}, 7, (3, 8, 8)),
+    "narrow resnet18": Factory(f"{OWN}:narrow_resnet18", {}, 7, (3, 4, 4), {"channels": 3}),
+    "thin densenet121": Factory(f"{OWN}:thin_densenet121", {}, 7, (3, 8, 8), {"channels": 3}),
 }
 WHOLE = {
     "resnet18": built_in("resnet18", (1, 4, 4)),
     "densenet121": built_in("densenet121", (1, 8, 8)),
-    "mnasnet0_5": Factory(f"{OWN}:mnasnet", {}, 7, (3, 32, 32)),
+    "mnasnet0_5": Factory(f"{OWN}:mnasnet", {}, 7, (3, 32, 32), {"channels": 3}),
 }
 FACTORIES = SMALL | DEEP | WHOLE
 
@@ -190,8 +190,7 @@ RECIPE = Recipe(
     learning_rate=0.1,
     momentum=0.9,
     weight_decay=5e-4,
-    flip=True,
-    crop_padding=1,
+    augmentation={"flip": True, "crop_padding": 1},
     autocast=False,
 )
 SAMPLES, SEED, CALIBRATION = 100, 5, 24
@@ -246,7 +245,9 @@ def test_what_is_trained_is_what_is_queried(study):
     network = fragments.get("networks", "resnet6")
     for model in MODELS:
         torch.manual_seed(seed_of("initial weights", SEED, model))
-        trained = Factory(network.function, network.defaults, 10, (1, 8, 8)).build()
+        trained = Factory(
+            network.function, network.defaults, 10, (1, 8, 8), {"channels": 1}
+        ).build()
         normalised = Normalised(trained, data.kind, data.statistics)
         sgd.train(
             trained,
@@ -428,7 +429,7 @@ def build(classes, channels):
 )
 def test_a_factory_that_is_gone_or_another_now_is_named(module, tmp_path, text, message):
     module(NETWORK)
-    stored_in_full(tmp_path / "full", Factory("passing:build", {}, 7, (3, 8, 8)))
+    stored_in_full(tmp_path / "full", Factory("passing:build", {}, 7, (3, 8, 8), {"channels": 3}))
     live(tmp_path / "full", 2)
     module(text)
     with pytest.raises(ValueError, match=message):

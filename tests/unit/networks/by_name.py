@@ -9,4 +9,4 @@ from ptq_privacy.study import fragments
 def build(name: str, classes: int, channels: int) -> nn.Module:
     """A fresh network for images of so many channels, its settings the defaults."""
     fragment = fragments.get("networks", name)
-    return factories.build(fragment.function, classes, (channels, 8, 8), fragment.defaults)
+    return factories.build(fragment.function, classes, {"channels": channels}, fragment.defaults)

@@ -11,6 +11,7 @@ from ptq_privacy.study import fragments, schema
 from tests.unit.networks.by_name import build
 
 NAMES = fragments.names("networks")
+IMAGES = [name for name in NAMES if fragments.get("networks", name).more["kind"] == "images"]
 SMALL = [name for name in NAMES if "small_resnets" in fragments.get("networks", name).function]
 
 
@@ -53,7 +54,7 @@ def test_a_small_resnets_digit_counts_its_weight_layers(name, layers):
     assert len(main_path) == layers
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", IMAGES)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64)])
 def test_one_logit_a_class_for_images_of_every_data_set(name, shape):
     with torch.device("meta"):
@@ -91,7 +92,7 @@ def test_initial_weights_depend_on_torchs_seed_alone(name):
 @pytest.mark.parametrize("widths", [[4], [4, 6, 8, 10]])
 def test_a_small_resnet_has_a_stage_a_width(widths):
     function = fragments.get("networks", "resnet6").function
-    network = Factory(function, {"widths": widths}, 10, (1, 8, 8)).build()
+    network = Factory(function, {"widths": widths}, 10, (1, 8, 8), {"channels": 1}).build()
     assert [stage.conv2.out_channels for stage in network.stages] == widths
     assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
@@ -107,7 +108,7 @@ def test_a_setting_that_the_function_does_not_know_is_named():
         r"networks: .*resnet18\(classes=10, channels=3, width=4\) failed: TypeError: .*'width'"
     )
     with pytest.raises(ValueError, match=message):
-        factories.build(function, 10, (3, 8, 8), {"width": 4})
+        factories.build(function, 10, {"channels": 3}, {"width": 4})
 
 
 def test_the_schema_offers_exactly_these_networks():

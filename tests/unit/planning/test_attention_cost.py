@@ -14,7 +14,7 @@ def small(classes: int, channels: int) -> nn.Module:
 
 
 def test_maps_of_attention_are_layers_of_the_plan():
-    found = measure(Factory(f"{__name__}:small", {}, 5, (3, 32, 32)))
+    found = measure(Factory(f"{__name__}:small", {}, 5, (3, 32, 32), {"channels": 3}))
     assert len(found.layers) == 1 + 2 * 6 + 1
     block = 4 * WIDTH * WIDTH + 2 * WIDTH * HIDDEN
     assert found.weights == 3 * 64 * WIDTH + 2 * block + 5 * WIDTH

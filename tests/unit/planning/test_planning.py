@@ -37,7 +37,9 @@ LIVE = {"factory": {"function": "nets:build", "settings": {"widths": [16, 32, 64
 
 def measured(name, classes, inputs):
     fragment = fragments.get("networks", name)
-    return network_cost.measure(Factory(fragment.function, fragment.defaults, classes, inputs))
+    return network_cost.measure(
+        Factory(fragment.function, fragment.defaults, classes, inputs, {"channels": inputs[0]})
+    )
 
 
 def work_of(method, cost, images=64, device="cpu", **settings):

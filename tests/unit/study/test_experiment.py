@@ -341,14 +341,23 @@ def test_attacks_run_under_the_adversaries_that_their_fragments_name():
 def test_a_recipe_is_the_studys_then_the_data_sets_then_the_networks():
     whole = {
         "training": {"epochs": 1, "flip": True, "batch_size": 8},
-        "datasets": {"digits": {"training": {"epochs": 2, "flip": False}}, "other": {}},
+        "datasets": {
+            "digits": {"source": "digits", "training": {"epochs": 2, "flip": False}},
+            "other": {"source": "npz"},
+            "people": {"source": "locations"},
+        },
     }
     plain = Named("resnet6", "nets:build")
     short = Named("short", "nets:build", training={"epochs": 3})
-    assert recipe_of(whole, "other", plain) == whole["training"]
-    assert recipe_of(whole, "other", short) == {"epochs": 3, "flip": True, "batch_size": 8}
-    assert recipe_of(whole, "digits", plain) == {"epochs": 2, "flip": False, "batch_size": 8}
-    assert recipe_of(whole, "digits", short) == {"epochs": 3, "flip": False, "batch_size": 8}
+    for dataset, network, epochs, augmentation in (
+        ("other", plain, 1, {"flip": True}),
+        ("other", short, 3, {"flip": True}),
+        ("digits", plain, 2, {"flip": False}),
+        ("digits", short, 3, {"flip": False}),
+        ("people", short, 3, {}),
+    ):
+        expected = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}
+        assert recipe_of(whole, dataset, network) == expected
     assert whole["training"]["epochs"] == 1
 
 

@@ -13,12 +13,15 @@ EVERY = [(kind, name) for kind in fragments.KINDS for name in fragments.names(ki
 OWN = {
     "compressions": {"model", "inputs", "levels", "seed"},
     "attacks": {"evidence", "settings"},
-    "networks": {"classes", "channels"},
+    "networks": {"classes"},
     "sources": {"settings", "downloads"},
 }
 """What each kind's function is called with, beside the values of its fragment's keys."""
 TOGETHER = {"models", "inputs", "levels", "seeds"}
 """And a compression's that takes several models at once."""
+
+OF_KIND = {"images": {"channels"}, "rows": {"features"}, "tokens": {"vocabulary", "length"}}
+"""And a network's, of its samples."""
 
 
 @pytest.fixture
@@ -48,7 +51,8 @@ def whole(kind="compressions"):
             "rate": {"type": "number", "exclusiveMinimum": 0, "description": "How fast."},
         },
     }
-    return content | ({"scores": {"new": "New"}} if kind == "attacks" else {})
+    content |= {"scores": {"new": "New"}} if kind == "attacks" else {}
+    return content | ({"kind": "rows"} if kind in ("networks", "sources") else {})
 
 
 def put(path, content):
@@ -97,7 +101,8 @@ def test_every_fragments_function_takes_its_keys(kind, name):
     taken = set(inspect.signature(fragment.find()).parameters)
     by_keyword = kind in ("compressions", "networks")  # the others take their settings whole
     own = TOGETHER if fragment.more.get("together", False) else OWN[kind]
-    assert taken == own | (set(fragment.properties) if by_keyword else set())
+    told = OF_KIND[fragment.more["kind"]] if kind == "networks" else set()
+    assert taken == own | told | (set(fragment.properties) if by_keyword else set())
     if by_keyword:  # nothing is left to the function's own defaults
         assert fragment.defaults.keys() == fragment.properties.keys()
     if "work" in fragment.more:
@@ -281,6 +286,13 @@ def test_two_files_of_one_name_are_refused(schemas, kind):
 def test_a_shape_is_whole(schemas, shape):
     path = put(schemas / "sources" / "wrong.yaml", whole("sources") | {"shape": shape})
     assert refusal(path).startswith("shape: needs samples, tests and classes, each a whole number")
+
+
+@pytest.mark.parametrize("kind", ["networks", "sources"])
+@pytest.mark.parametrize("samples", [None, "image", ["rows"]])
+def test_networks_and_sources_say_of_which_kind_samples_are(schemas, kind, samples):
+    path = put(schemas / kind / "wrong.yaml", whole(kind) | {"kind": samples})
+    assert refusal(path).startswith(f"kind: {samples!r}; allowed: images, rows, tokens, of the ")
 
 
 def test_a_score_of_two_attacks_is_refused(schemas):

@@ -365,7 +365,7 @@ def network(**changes):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("vgg", "networks.1: 'vgg' is not allowed; allowed: densenet121, resnet18, resnet50, "),
+        ("vgg", "networks.1: 'vgg' is not allowed; allowed: densenet121, mlp, resnet18, "),
         (3, "networks.1: 3 is not allowed; allowed: densenet121, "),
         ({"name": "x"}, "networks.1: needs either architecture or factory"),
         (network(factory="a:b"), "networks.1: needs either architecture or factory"),

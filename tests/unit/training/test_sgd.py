@@ -22,14 +22,14 @@ from ptq_privacy.training import sgd
 from ptq_privacy.training.sgd import Recipe
 from tests.unit.networks.by_name import build
 
+PLAIN, FLIPPED = {"flip": False, "crop_padding": 0}, {"flip": True, "crop_padding": 1}
 RECIPE = Recipe(
     epochs=2,
     batch_size=64,
     learning_rate=0.1,
     momentum=0.9,
     weight_decay=5e-4,
-    flip=False,
-    crop_padding=1,
+    augmentation={"flip": False, "crop_padding": 1},
     autocast=False,
 )
 
@@ -62,7 +62,7 @@ def trained(data, recipe=RECIPE, seed=0, model=3, between=lambda: None, samples=
 def go_on(network, data, recipe, seed=0, model=3, samples=192, **progress):
     return sgd.train(
         network,
-        augmented(torch.tensor(data.train_inputs[:samples]), recipe.flip, recipe.crop_padding),
+        augmented(torch.tensor(data.train_inputs[:samples]), **recipe.augmentation),
         torch.tensor(data.train_labels[:samples]),
         recipe,
         normalised(network, data).normalise,
@@ -82,7 +82,7 @@ def test_two_epochs_on_digits_beat_chance_by_far(data):
     images, labels = torch.tensor(data.test_inputs), torch.tensor(data.test_labels)
 
     def accuracy_after(rate):
-        recipe = replace(RECIPE, batch_size=16, crop_padding=0, learning_rate=rate)
+        recipe = replace(RECIPE, batch_size=16, augmentation=PLAIN, learning_rate=rate)
         network = trained(data, recipe, samples=None)
         assert not network.training
         return inference.accuracy(normalised(network, data), images, labels)
@@ -93,7 +93,7 @@ def test_two_epochs_on_digits_beat_chance_by_far(data):
 
 @pytest.mark.parametrize("autocast", [False, True])
 def test_equal_seeds_give_equal_weights(data, autocast):
-    recipe = replace(RECIPE, autocast=autocast, flip=True)
+    recipe = replace(RECIPE, autocast=autocast, augmentation=FLIPPED)
     first = trained(data, recipe)
     assert same(first, trained(data, recipe))
     assert all(value.isfinite().all() for value in first.state_dict().values())
@@ -119,7 +119,7 @@ def test_initial_weights_are_the_models_own():
 @pytest.mark.parametrize("momentum", [0, 0.9])
 def test_going_on_after_any_epoch_ends_with_the_same_weights(data, momentum):
     """With dropout, so that the network's own draws are resumed too."""
-    recipe = replace(RECIPE, epochs=4, flip=True, autocast=True, momentum=momentum)
+    recipe = replace(RECIPE, epochs=4, augmentation=FLIPPED, autocast=True, momentum=momentum)
 
     def network():
         torch.manual_seed(seed_of("initial weights", 0, 3))
@@ -229,8 +229,7 @@ def test_training_is_momentum_along_a_cosine():
         learning_rate=0.3,
         momentum=0.8,
         weight_decay=0.01,
-        flip=True,
-        crop_padding=1,
+        augmentation={"flip": True, "crop_padding": 1},
         autocast=False,
     )
     generator = torch.Generator().manual_seed(1)
@@ -242,7 +241,7 @@ def test_training_is_momentum_along_a_cosine():
     statistics = {"mean": torch.tensor([0.4]), "std": torch.tensor([0.2])}
     sgd.train(
         network,
-        augmented(images, recipe.flip, recipe.crop_padding),
+        augmented(images, **recipe.augmentation),
         labels,
         recipe,
         lambda batch: normalise.apply(batch, statistics),
@@ -272,7 +271,7 @@ def test_an_epoch_sees_a_sample_once_and_the_next_takes_another_order():
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     seen = []
     network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][:, 0, 0, 0] * 255))
-    recipe = replace(RECIPE, epochs=40, batch_size=4, crop_padding=0)
+    recipe = replace(RECIPE, epochs=40, batch_size=4, augmentation=PLAIN)
     labels = torch.zeros(10, dtype=torch.int64)
     sgd.train(network, augmented(images, False, 0), labels, recipe, lambda x: x / 255, 0, 0)
     epochs = torch.stack(seen).round().int().view(40, 8).tolist()
@@ -320,7 +319,7 @@ def test_every_epoch_draws_what_the_network_draws_from_a_stream_of_its_own():
             return images.flatten(1) @ self.weight
 
     images, labels = torch.zeros(8, 1, 2, 2), torch.zeros(8, dtype=torch.int64)
-    recipe = replace(RECIPE, epochs=3, batch_size=8, crop_padding=0)
+    recipe = replace(RECIPE, epochs=3, batch_size=8, augmentation=PLAIN)
     draw = augmented(images, False, 0)
     torch.manual_seed(seed_of("initial weights", 5, 2))
     sgd.train(Dropping(), draw, labels, recipe, lambda x: x, seed=5, model=2)

@@ -24,8 +24,7 @@ RECIPE = Recipe(
     learning_rate=0.1,
     momentum=0.9,
     weight_decay=5e-4,
-    flip=True,
-    crop_padding=1,
+    augmentation={"flip": True, "crop_padding": 1},
     autocast=True,
 )
 IDENTITY = Identity("study", "digits", "resnet6", "full", (2, 3))

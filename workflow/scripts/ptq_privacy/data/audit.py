@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptq_privacy.data import dataset, membership
+from ptq_privacy.data import dataset, kinds, membership
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ class Audit:
     members: Mapping[int, np.ndarray]
     classes: int
     sha256: str
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What a network's factory is told of the samples."""
+        shape = tuple(self.inputs.shape[1:])
+        return kinds.part(self.kind, "sizes").sizes(shape, self.statistics)
 
     def members_of(self, model: int) -> Tensor:
         """Sample numbers that a model was trained on, ascending, int64."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,10 @@ from ptq_privacy.files import tensors
 from ptq_privacy.files.origin import Origin
 
 ARRAYS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
-METADATA = ("name", "kind", "classes", "statistics", "source", "sha256", "statistics_sha256")
+METADATA = (
+    *("name", "kind", "classes", "statistics", "details"),
+    *("source", "sha256", "statistics_sha256"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,7 @@ class Dataset:
 
     kind: of the inputs, a folder of `data.kinds`; images are uint8 [N, C, H, W].
     source: says in words where the samples came from.
+    details: what else must be known to read an input, such as the features' names; plain data.
 
     Read-only by convention.
     """
@@ -42,16 +46,18 @@ class Dataset:
     test_labels: np.ndarray
     source: str
     kind: str = "images"
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def statistics(self) -> dict[str, tuple[float, ...]]:
         """What normalises its inputs: by name, numbers of the audit pool."""
-        return kinds.part(self.kind, "normalise").statistics(self.train_inputs)
+        return kinds.part(self.kind, "normalise").statistics(self.train_inputs, self.details)
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of the kind, the classes, and all inputs and labels with their shapes."""
-        digest = hashlib.sha256(json.dumps([self.kind, self.classes]).encode())
+        """Digest of kind, classes and details, and of all inputs and labels with their shapes."""
+        told = [self.kind, self.classes, *([self.details] if self.details else [])]
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
         for name in ARRAYS:
             array = np.ascontiguousarray(getattr(self, name))
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
@@ -71,6 +77,7 @@ def write(path: str | Path, dataset: Dataset, origin: Origin | None = None) -> N
         "classes": json.dumps(dataset.classes),
         "kind": dataset.kind,
         "statistics": json.dumps(dataset.statistics),
+        "details": json.dumps(dataset.details),
         "source": dataset.source,
         "sha256": dataset.sha256,
         "statistics_sha256": _digest(dataset),
@@ -90,12 +97,14 @@ def read(path: str | Path) -> Dataset:
     missing = sorted({*ARRAYS, *METADATA} - {*arrays, *metadata})
     if missing:
         raise ValueError(f"{path}: not a prepared data set: {', '.join(missing)} missing")
-    classes, statistics = (_loaded(path, metadata, name) for name in ("classes", "statistics"))
+    classes = _loaded(path, metadata, "classes", list)
+    statistics = _loaded(path, metadata, "statistics", dict)
     dataset = Dataset(
         name=metadata["name"],
         classes=tuple(classes),
         source=metadata["source"],
         kind=metadata["kind"],
+        details=_loaded(path, metadata, "details", dict),
         **{name: arrays[name] for name in ARRAYS},
     )
     vars(dataset)["statistics"] = statistics  # counting pixels again would be half a job's start
@@ -110,13 +119,13 @@ def _digest(dataset: Dataset) -> str:
     return hashlib.sha256(json.dumps(dataset.statistics, sort_keys=True).encode()).hexdigest()
 
 
-def _loaded(path: str | Path, metadata: Mapping[str, str], name: str) -> Any:
+def _loaded(path: str | Path, metadata: Mapping[str, str], name: str, expected: type) -> Any:
     try:
         found = json.loads(metadata[name])
-        if not isinstance(found, list if name == "classes" else dict):
+        if name == "statistics":
+            found = {key: tuple(values) for key, values in dict(found).items()}
+        if not isinstance(found, expected):
             raise TypeError(f"a {type(found).__name__}")
-        if isinstance(found, dict):
-            found = {key: tuple(values) for key, values in found.items()}
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: not a prepared data set: {name} ({error})") from None
     return found
@@ -136,7 +145,7 @@ def check(dataset: Dataset) -> None:
     rules = kinds.part(dataset.kind, "check")
     for part in ("train", "test"):
         inputs, labels = getattr(dataset, f"{part}_inputs"), getattr(dataset, f"{part}_labels")
-        rules.check(f"{name}: {part}_inputs", inputs)
+        rules.check(f"{name}: {part}_inputs", inputs, dataset.details)
         _check_labels(f"{name}: {part}_labels", labels, len(inputs), dataset.classes)
     if dataset.test_inputs.shape[1:] != dataset.train_inputs.shape[1:]:
         raise ValueError(

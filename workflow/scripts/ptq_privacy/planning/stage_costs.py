@@ -134,7 +134,7 @@ def _train(case: Case) -> Stage:
     modules = (network.operations + STEP) * work.STEP_KERNELS["module"] * case.rates.module
     seconds = case.study.pool.models * (steps * (arithmetic + modules) + _accuracies(case))
     seconds += len(case.study.pool.shards) * START["torch"]
-    border = 2 * recipe["crop_padding"]
+    border = 2 * recipe["augmentation"].get("crop_padding", 0)
     padded = shape.members * prod(n + border * (place > 0) for place, n in enumerate(shape.inputs))
     activations = (3 if recipe["autocast"] else 5) * recipe["batch_size"] * network.activations
     return Stage(

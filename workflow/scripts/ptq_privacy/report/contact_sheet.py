@@ -90,11 +90,11 @@ def draw(
 
 
 def _image(axis: Axes, dataset: Dataset, row: pd.Series, fpr: str, framed: bool) -> None:
-    pixels = kinds.part(dataset.kind, "show").picture(dataset.train_inputs[row["sample"]])
+    show = kinds.part(dataset.kind, "show")
     axis.axis("on")
     axis.grid(False)
     axis.set(xticks=[], yticks=[])
-    axis.imshow(pixels, cmap="gray")
+    show.draw(axis, dataset.train_inputs[row["sample"]], dataset.details)
     axis.spines[:].set_visible(False)
     if framed:
         corner, side = (-FRAME_GAP, -FRAME_GAP), 1 + 2 * FRAME_GAP

@@ -13,10 +13,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ptq_privacy.compression import quantizable
-from ptq_privacy.data import dataset
+from ptq_privacy.data import dataset, kinds
 from ptq_privacy.files.atomic import replacing
 from ptq_privacy.graph.trace import evaluation_copy
 from ptq_privacy.networks import factories
+from ptq_privacy.networks.memory_order import in_order
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.study.variants import Variant
 
@@ -41,7 +42,8 @@ def check_network(
     """
     data = dataset.read(dataset_path)
     inputs = torch.tensor(data.train_inputs[:4])
-    network = factories.build(function, len(data.classes), inputs.shape[1:], settings)
+    sizes = kinds.part(data.kind, "sizes").sizes(inputs.shape[1:], data.statistics)
+    network = factories.build(function, len(data.classes), sizes, settings)
     normalised = Normalised(network, data.kind, data.statistics).normalise(inputs)
     check(network, normalised, len(data.classes), function)
     if variants:
@@ -60,36 +62,36 @@ def check_network(
         temporary.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def check(network: nn.Module, images: Tensor, classes: int, function: str) -> None:
+def check(network: nn.Module, samples: Tensor, classes: int, function: str) -> None:
     """See that a network can be trained, queried and stored.
 
     Its normalisation statistics change: check one that is not used afterwards.
 
     Args:
-        images: some of the data set's, normalised, [N, C, H, W].
+        samples: some of the data set's, normalised, [N, ...].
 
     Raises:
-        ValueError: it fails on such images, its output is not [N, classes], or its state cannot be
+        ValueError: it fails on such samples, its output is not [N, classes], or its state cannot be
             stored; names the factory.
     """
-    shape = tuple(images.shape)
+    shape = tuple(samples.shape)
     network = network.to(memory_format=torch.channels_last)
-    if images.ndim == 4:
-        images = images.contiguous(memory_format=torch.channels_last)
+    samples = in_order(samples, torch.channels_last)
+    order = " in channels-last order" if samples.ndim == 4 else ""
     for mode in (True, False):
         try:
             with torch.no_grad():
-                logits = network.train(mode)(images)
+                logits = network.train(mode)(samples)
         except Exception as error:
             raise ValueError(
-                f"networks: {function} fails on images {shape} in channels-last order: "
+                f"networks: {function} fails on inputs {shape}{order}: "
                 f"{type(error).__name__}: {error}"
             ) from error
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        if found != (len(images), classes):
+        if found != (len(samples), classes):
             raise ValueError(
-                f"networks: {function} turns images {shape} into {found}; "
-                f"expected one logit a class, {(len(images), classes)}"
+                f"networks: {function} turns inputs {shape} into {found}; "
+                f"expected one logit a class, {(len(samples), classes)}"
             )
     try:
         save({name: value.cpu().contiguous() for name, value in network.state_dict().items()})

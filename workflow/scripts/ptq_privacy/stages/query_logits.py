@@ -50,7 +50,10 @@ def query_logits(
         for model in identity.models:
             network = live(stored, model).to(chosen)
             for query, view in enumerate(asked):
-                parts = (views.apply(part, view) for part in data.inputs.split(SAMPLES_AT_ONCE))
+                parts = (
+                    views.apply(part, view, data.statistics)
+                    for part in data.inputs.split(SAMPLES_AT_ONCE)
+                )
                 answer = torch.cat([inference.logits(network, part) for part in parts])
                 yield LogitBlock(model, query, labels, data.members[model], answer.cpu().numpy())
             log.info("model %d asked", model)

@@ -57,7 +57,7 @@ def train_models(
     """
     data = audit.load(dataset, membership, identity.models, devices.choose(device))
     fit.check(config, identity.dataset, len(data.labels), tuple(data.inputs.shape[1:]))
-    factory = Factory(function, settings, data.classes, tuple(data.inputs.shape[1:]))
+    factory = Factory(function, settings, data.classes, tuple(data.inputs.shape[1:]), data.sizes)
     made = {
         "identity": asdict(identity),
         "factory": asdict(factory),
@@ -115,7 +115,7 @@ def _finished(
     augment = kinds.part(data.kind, "augment")
     sgd.train(
         network,
-        augment.augmented(data.inputs[members], recipe.flip, recipe.crop_padding),
+        augment.augmented(data.inputs[members], **recipe.augmentation),
         data.labels[members],
         recipe,
         normalised.normalise,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptq_privacy.study import fragments, references
+from ptq_privacy.study import fragments, input_kinds, references
 from ptq_privacy.study.adversaries import ADVERSARIES, DEFAULT
 from ptq_privacy.study.pool import Pool
 from ptq_privacy.study.variants import Variant, levels
@@ -142,9 +142,18 @@ def runs(attack: str, adversary: str) -> bool:
 
 def recipe_of(config: Mapping[str, Any], dataset: str, network: Named) -> dict[str, Any]:
     """How a network is trained on a data set: the study's `training`, over it the data set's own
-    keys, over these the network's."""
+    keys, over these the network's. `augmentation` holds what concerns samples of its kind alone."""
     over = config["datasets"][dataset].get("training", {})
-    return {**config["training"], **over, **network.training}
+    recipe = {**config["training"], **over, **network.training}
+    kinds = input_kinds.augmentation()
+    own = {key: recipe.pop(key) for key in kinds if key in recipe}
+    kind = kind_of(config, dataset)
+    return {**recipe, "augmentation": {key: own[key] for key in own if kinds[key] == kind}}
+
+
+def kind_of(config: Mapping[str, Any], dataset: str) -> str:
+    """Of which kind a data set's samples are, as its source tells."""
+    return str(fragments.get("sources", config["datasets"][dataset]["source"]).more["kind"])
 
 
 def queries_of(config: Mapping[str, Any], dataset: str) -> list[str]:

@@ -10,16 +10,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ptq_privacy.study import fragments
+from ptq_privacy.study import fragments, input_kinds
+from ptq_privacy.study.experiment import kind_of
+from ptq_privacy.study.input_kinds import INPUT_KINDS
 
 
 def check_known(config: Mapping[str, Any]) -> None:
     """Look at each data set, as far as its size is known before it is prepared.
 
     Raises:
-        ValueError: as `check`, or more samples are audited than there are.
+        ValueError: as `check`, or more samples are audited than there are, or a view, a network or
+            a way to augment is of another kind than the samples.
     """
     for dataset, entry in config["datasets"].items():
+        _check_kind(config, dataset, kind_of(config, dataset))
         shape = fragments.get("sources", entry["source"]).more.get("shape", {})
         there, wanted = shape.get("samples"), entry.get("audit_samples")
         if wanted is not None and there is not None and wanted > there:
@@ -50,16 +54,55 @@ def check(config: Mapping[str, Any], dataset: str, samples: int, inputs: Sequenc
                 f"{key}: {need} is more than the {members} members of a model, half of the "
                 f"{samples} audit samples of {dataset}"
             )
-    own = "queries" in config["datasets"][dataset]
-    for query in config["datasets"][dataset].get("queries", config["queries"]):
+    place, queries = _queries(config, dataset)
+    for query in queries:
         shift = re.search(r"shift:(-?\d+),(-?\d+)", query)
         if shift and len(inputs) == 3:
             _, height, width = inputs
             if abs(int(shift[1])) >= width or abs(int(shift[2])) >= height:
                 raise ValueError(
-                    f"{f'datasets.{dataset}.' if own else ''}queries: {query!r} leaves nothing of "
-                    f"the {width}x{height} pixels of an image of {dataset}"
+                    f"{place}: {query!r} leaves nothing of the {width}x{height} pixels of an "
+                    f"image of {dataset}"
                 )
+
+
+def _queries(config: Mapping[str, Any], dataset: str) -> tuple[str, Sequence[str]]:
+    """The key that says which views of a data set's samples are asked for, and these."""
+    entry = config["datasets"][dataset]
+    if "queries" in entry:
+        return f"datasets.{dataset}.queries", entry["queries"]
+    return "queries", config["queries"]
+
+
+def _check_kind(config: Mapping[str, Any], dataset: str, kind: str) -> None:
+    place, queries = _queries(config, dataset)
+    for query in queries:
+        if not re.search(input_kinds.views(kind), query):
+            raise ValueError(
+                f"{place}: {query!r} is no view of {kind}, which {dataset} holds; allowed: "
+                f"{INPUT_KINDS[kind].forms}"
+            )
+        drop = re.match(r"drop:(\d+)/(\d+)", query)
+        if drop and int(drop[1]) > int(drop[2]):
+            raise ValueError(
+                f"{place}: {query!r}: there is no part {drop[1]} of {drop[2]}; allowed: 1 to "
+                f"{drop[2]}"
+            )
+    for key in config["datasets"][dataset].get("training", {}):
+        if input_kinds.augmentation().get(key, kind) != kind:
+            raise ValueError(
+                f"datasets.{dataset}.training.{key}: is for {input_kinds.augmentation()[key]}; "
+                f"{dataset} holds {kind}"
+            )
+    known = fragments.of_kind("networks")
+    for index, entry in enumerate(config["networks"]):
+        name = entry if isinstance(entry, str) else entry.get("architecture")
+        if name is not None and known[name].more["kind"] != kind:
+            fitting = [other for other, network in known.items() if network.more["kind"] == kind]
+            raise ValueError(
+                f"networks.{index}: {name} takes {known[name].more['kind']}, and {dataset} holds "
+                f"{kind}; allowed: {', '.join(fitting)}, or a factory of your own"
+            )
 
 
 def _members_taken(config: Mapping[str, Any], dataset: str) -> Iterator[tuple[str, int]]:

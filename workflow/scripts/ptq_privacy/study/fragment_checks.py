@@ -20,6 +20,7 @@ from ptq_privacy.study import fragments
 from ptq_privacy.study.adversaries import ADVERSARIES, DEFAULT
 from ptq_privacy.study.allowed import Validator
 from ptq_privacy.study.fragments import Fragment
+from ptq_privacy.study.input_kinds import INPUT_KINDS
 
 NAMES = {
     "compressions": "[a-z][a-z0-9_]*",
@@ -29,6 +30,8 @@ NAMES = {
 }
 """A variant's name joins a compression's to its bits by hyphens."""
 
+USES_SAMPLES = {"networks": "takes", "sources": "gives"}
+
 _COUNT = {"type": "integer", "minimum": 1}
 SHAPE = Validator(
     {
@@ -37,7 +40,11 @@ SHAPE = Validator(
         "required": ["samples", "tests", "inputs", "classes"],
         "properties": {
             **dict.fromkeys(["samples", "tests", "classes"], _COUNT),
-            "inputs": {"type": "array", "minItems": 1, "items": _COUNT},
+            "inputs": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"anyOf": [_COUNT, {"type": "string"}]},  # a text names a key of its own
+            },
         },
     }
 )
@@ -82,6 +89,11 @@ def check(fragment: Fragment) -> None:
     together = fragment.more.get("together", False)
     if not isinstance(together, bool):
         raise ValueError(f"{fragment.path}: together: {together!r}; allowed: true or false")
+    if "kind" in fragments.KINDS[fragment.kind] and fragment.more.get("kind") not in [*INPUT_KINDS]:
+        raise ValueError(
+            f"{fragment.path}: kind: {fragment.more.get('kind')!r}; allowed: "
+            f"{', '.join(INPUT_KINDS)}, of the samples that it {USES_SAMPLES[fragment.kind]}"
+        )
     if "shape" in fragment.more:
         _check_shape(fragment.path, fragment.more["shape"])
     scores = fragment.more.get("scores")

@@ -21,8 +21,8 @@ SCHEMAS = SCRIPTS.parent / "schemas"
 KINDS = {
     "compressions": {"together", "work", "widest"},
     "attacks": {"scores", "adversaries"},
-    "networks": set(),
-    "sources": {"shape", "classes", "files"},
+    "networks": {"kind"},
+    "sources": {"kind", "shape", "classes", "files"},
 }
 """What a fragment of each kind may say beside `function`, `title`, `about` and `properties`."""
 

@@ -14,7 +14,7 @@ from jsonschema import (
     validators,
 )
 
-from ptq_privacy.study import fit, fragment_checks, fragments
+from ptq_privacy.study import fit, fragment_checks, fragments, input_kinds
 from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.allowed import Validator, allowed
 
@@ -74,13 +74,15 @@ def settings_definition(fragment: fragments.Fragment) -> dict[str, Any]:
 
 def _composed(part: Any) -> Any:
     """Put what is listed elsewhere in its place: `enum: {fragments: kind}` stands for the names of
-    a kind, `enum: {adversaries: all}` for the adversaries', and `fragments: kind` beside
-    `properties` for a section of settings each."""
+    a kind, `enum: {adversaries: all}` for the adversaries', `pattern: {views: all}` for all views,
+    and `fragments: kind` beside `properties` for a section of settings each."""
     if isinstance(part, list):
         return [_composed(item) for item in part]
     if not isinstance(part, dict):
         return part
     known = {key: _composed(value) for key, value in part.items() if key != "fragments"}
+    if isinstance(known.get("pattern"), dict):
+        known["pattern"] = input_kinds.views()
     if isinstance(known.get("enum"), dict):
         named = part["enum"].get("fragments")
         known["enum"] = list(ADVERSARIES) if named is None else fragments.names(named)

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,15 +26,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Stochastic gradient descent with momentum and a cosine learning rate, as in the paper."""
+    """Stochastic gradient descent with momentum and a cosine learning rate, as in the paper.
+
+    `augmentation` holds the keywords of the kind's `augment.augmented`.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
     momentum: float
     weight_decay: float
-    flip: bool
-    crop_padding: int
+    augmentation: Mapping[str, Any]
     autocast: bool
 
 

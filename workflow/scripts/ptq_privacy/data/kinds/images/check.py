@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 
-def check(what: str, images: np.ndarray) -> None:
+def check(what: str, images: np.ndarray, details: Mapping[str, Any]) -> None:
     """Refuse an array that holds no images uint8 [N, C, H, W].
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def statistics(images: np.ndarray) -> dict[str, tuple[float, ...]]:
+def statistics(images: np.ndarray, details: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     """`mean` and `std` of each channel of images uint8 [N, C, H, W], of pixels scaled to 0..1."""
     values = np.arange(256) / 255
     frequencies = _histogram(images)

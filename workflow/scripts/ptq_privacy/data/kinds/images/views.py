@@ -7,8 +7,9 @@ shifts by whole pixels with zeros moving in, as a crop of the zero-padded image 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,7 +60,7 @@ def parse_all(texts: Sequence[str]) -> list[View]:
     return views
 
 
-def apply(images: Tensor, view: View) -> Tensor:
+def apply(images: Tensor, view: View, statistics: Mapping[str, Any] | None = None) -> Tensor:
     """Show images [N, C, H, W] of any type in a view; what moves in is 0.
 
     Raises:

@@ -1,0 +1,1 @@
+"""Rows of features, float32 [N, features]."""
