@@ -47,6 +47,7 @@ from ptq_privacy.training.sgd import Recipe
 
 STATISTICS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
 RECIPE = Recipe(
+    optimizer="sgd",
     epochs=1,
     batch_size=128,
     learning_rate=0.01,

@@ -176,6 +176,7 @@ def compare_rates(options: argparse.Namespace, threads: int) -> None:
         {"mean": (0.5,) * 3, "std": (0.25,) * 3},
     )
     recipe = Recipe(
+        optimizer="sgd",
         epochs=1,
         batch_size=options.batch,
         learning_rate=0.01,
@@ -235,6 +236,7 @@ def compare_accuracy(path: str, seeds: int) -> None:
         )
     )
     recipe = Recipe(
+        optimizer="sgd",
         epochs=6,
         batch_size=64,
         learning_rate=0.1,

@@ -185,6 +185,7 @@ def test_published_networks_at_their_full_width(tmp_path, name, folding):
 
 
 RECIPE = Recipe(
+    optimizer="sgd",
     epochs=1,
     batch_size=16,
     learning_rate=0.1,

@@ -24,6 +24,7 @@ from tests.unit.networks.by_name import build
 
 PLAIN, FLIPPED = {"flip": False, "crop_padding": 0}, {"flip": True, "crop_padding": 1}
 RECIPE = Recipe(
+    optimizer="sgd",
     epochs=2,
     batch_size=64,
     learning_rate=0.1,
@@ -116,10 +117,11 @@ def test_initial_weights_are_the_models_own():
     assert not same(fresh(5), fresh(6))
 
 
-@pytest.mark.parametrize("momentum", [0, 0.9])
-def test_going_on_after_any_epoch_ends_with_the_same_weights(data, momentum):
+@pytest.mark.parametrize(("optimizer", "momentum"), [("sgd", 0), ("sgd", 0.9), ("adamw", 0.9)])
+def test_going_on_after_any_epoch_ends_with_the_same_weights(data, optimizer, momentum):
     """With dropout, so that the network's own draws are resumed too."""
     recipe = replace(RECIPE, epochs=4, augmentation=FLIPPED, autocast=True, momentum=momentum)
+    recipe = replace(recipe, optimizer=optimizer, learning_rate=0.1 if optimizer == "sgd" else 0.01)
 
     def network():
         torch.manual_seed(seed_of("initial weights", 0, 3))
@@ -131,10 +133,10 @@ def test_going_on_after_any_epoch_ends_with_the_same_weights(data, momentum):
     reached = []
     whole = go(after_epoch=lambda progress: reached.append(copy.deepcopy(progress)))
     assert [progress.epochs for progress in reached] == [1, 2, 3]
-    assert bool(reached[0].momentum) == bool(momentum)
+    assert bool(reached[0].optimizer) == bool(momentum)
     for progress in reached:
         assert same(go(done=progress), whole)
-        foreign = replace(progress, momentum={k: v + 1 for k, v in progress.momentum.items()})
+        foreign = replace(progress, optimizer={k: v + 1 for k, v in progress.optimizer.items()})
         assert same(go(done=foreign), whole) == (not momentum)
 
 
@@ -224,6 +226,7 @@ def test_pixels_are_normalised_by_the_formula():
 def test_training_is_momentum_along_a_cosine():
     """Against the update rule written out, in float64, with an image-by-image augmentation."""
     recipe = Recipe(
+        optimizer="sgd",
         epochs=3,
         batch_size=4,
         learning_rate=0.3,

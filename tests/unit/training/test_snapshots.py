@@ -35,7 +35,7 @@ def test_what_is_read_is_what_was_kept(tmp_path, kept):
     snapshots.write(tmp_path / "folder" / "x", kept, TRAINING)
     found = snapshots.read(tmp_path / "folder" / "x", TRAINING)
     assert (found.record, found.progress.epochs) == (kept.record, kept.progress.epochs)
-    for part in ("network", "momentum"):
+    for part in ("network", "optimizer"):
         before, after = getattr(kept.progress, part), getattr(found.progress, part)
         assert before.keys() == after.keys()
         assert all(torch.equal(after[name], value) for name, value in before.items())

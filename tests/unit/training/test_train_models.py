@@ -19,6 +19,7 @@ from ptq_privacy.training import snapshots
 from ptq_privacy.training.sgd import Recipe
 
 RECIPE = Recipe(
+    optimizer="sgd",
     epochs=4,
     batch_size=16,
     learning_rate=0.1,

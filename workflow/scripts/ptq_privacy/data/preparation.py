@@ -14,9 +14,8 @@ from typing import Any
 
 from ptq_privacy.data import dataset
 from ptq_privacy.data.dataset import Dataset
-from ptq_privacy.data.sources.split import stratified_order
+from ptq_privacy.data.sources.split import audited
 from ptq_privacy.study import fragments
-from ptq_privacy.study.seeds import generator
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +66,9 @@ def prepare(settings: Mapping[str, Any], downloads: str | Path = "downloads") ->
 
 def _limit(loaded: Dataset, audit_samples: int | None, seed: int) -> Dataset:
     """Keep some of the training samples, classes in proportion, in their original order."""
-    available = len(loaded.train_labels)
-    if audit_samples is None:
-        return loaded
-    if not 2 <= audit_samples <= available:
-        raise ValueError(
-            f"data set {loaded.name!r}: audit_samples: {audit_samples} is not between 2 and the "
-            f"{available} samples that there are"
-        )
-    kept = sorted(
-        stratified_order(loaded.train_labels, generator("audit samples", seed))[:audit_samples]
-    )
+    kept = audited(loaded.name, loaded.train_labels, audit_samples, seed)
+    if len(kept) == len(loaded.train_labels):
+        return loaded  # or its source has chosen, since it learns from what is audited alone
     return replace(
         loaded, train_inputs=loaded.train_inputs[kept], train_labels=loaded.train_labels[kept]
     )

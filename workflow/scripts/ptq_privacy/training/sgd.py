@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Stochastic gradient descent with momentum and a cosine learning rate, as in the paper.
+    """Stochastic gradient descent with a cosine learning rate, with momentum as in the paper.
 
+    `optimizer` is a key of `OPTIMIZERS`; AdamW has moments of its own in place of `momentum`.
     `augmentation` holds the keywords of the kind's `augment.augmented`.
     """
 
+    optimizer: str
     epochs: int
     batch_size: int
     learning_rate: float
@@ -44,12 +46,31 @@ class Recipe:
 class Progress:
     """A training after some of its epochs: all that the rest of it depends on.
 
-    `network` is the network's state, `momentum` SGD's buffers by parameter name.
+    `network` is the network's state, `optimizer` the optimiser's buffers, by "buffer/parameter".
     """
 
     epochs: int
     network: Mapping[str, Tensor]
-    momentum: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+
+
+def _sgd(parameters: Iterable[Tensor], recipe: Recipe) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        parameters,
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+
+
+def _adamw(parameters: Iterable[Tensor], recipe: Recipe) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+
+
+OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
 
 
 def train(
@@ -88,13 +109,7 @@ def train(
     device = labels.device
     order_in_memory = memory_order(network)
     network.train().to(memory_format=order_in_memory)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    optimizer = OPTIMIZERS[recipe.optimizer](network.parameters(), recipe)
     begin = 0 if done is None else _go_on(network, optimizer, done)
     started = time.monotonic()
     for epoch in range(begin, recipe.epochs):
@@ -117,27 +132,30 @@ def train(
         left = elapsed / (epoch + 1 - begin) * (recipe.epochs - epoch - 1)
         _report(model, epoch, recipe.epochs, float(total) / steps, left)
         if epoch + 1 < recipe.epochs:
-            after_epoch(Progress(epoch + 1, network.state_dict(), _momentum(network, optimizer)))
+            after_epoch(Progress(epoch + 1, network.state_dict(), _buffers(network, optimizer)))
     return network.eval()
 
 
-def _momentum(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:
-    buffers = {
-        name: optimizer.state[parameter].get("momentum_buffer")
+def _buffers(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{buffer}/{name}": value
         for name, parameter in network.named_parameters()
         if parameter in optimizer.state
+        for buffer, value in optimizer.state[parameter].items()
+        if value is not None
     }
-    return {name: buffer for name, buffer in buffers.items() if buffer is not None}
 
 
-def _go_on(network: nn.Module, optimizer: torch.optim.SGD, done: Progress) -> int:
+def _go_on(network: nn.Module, optimizer: torch.optim.Optimizer, done: Progress) -> int:
     """Give network and optimizer the state they had, and return the epoch that comes next."""
     structure.load(network, done.network)
-    for name, parameter in network.named_parameters():
-        if name in done.momentum:
-            # Fused SGD walks parameter and buffer side by side, so both need one memory order.
-            buffer = torch.empty_like(parameter).copy_(done.momentum[name])
-            optimizer.state[parameter]["momentum_buffer"] = buffer
+    parameters = dict(network.named_parameters())
+    for key, value in done.optimizer.items():
+        buffer, _, name = key.partition("/")
+        parameter = parameters[name]
+        # A fused optimiser walks parameter and buffer side by side, so both need one memory order.
+        like = parameter.detach() if value.ndim else value  # a number counts the steps
+        optimizer.state[parameter][buffer] = torch.empty_like(like).copy_(value)
     return done.epochs
 
 

@@ -49,7 +49,7 @@ def write(path: str | Path, snapshot: Snapshot, training: Mapping[str, Any]) -> 
     """Keep a snapshot, atomically; `training` is all that tells this training from others."""
     progress = snapshot.progress
     tensors = {f"network/{name}": value for name, value in progress.network.items()}
-    tensors |= {f"momentum/{name}": value for name, value in progress.momentum.items()}
+    tensors |= {f"optimizer/{name}": value for name, value in progress.optimizer.items()}
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     about = {
         "training": _told(training),
@@ -79,7 +79,7 @@ def read(path: str | Path, training: Mapping[str, Any]) -> Snapshot | None:
         if about["tensors"] != digest(tensors):
             raise ValueError("its content does not match its SHA-256")
         record = None if about["record"] is None else ModelRecord(**about["record"])
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "momentum": {}}
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}}
         for name, value in tensors.items():
             part, _, own = name.partition("/")
             parts[part][own] = value

@@ -1,4 +1,4 @@
-"""Which columns of a table, or arrays of an archive, hold the images and which the labels.
+"""Which columns of a table, or arrays of an archive, hold the images or texts, which the labels.
 
 The one place that knows what people call them. Where two could be meant, neither is taken.
 """
@@ -15,6 +15,8 @@ LABELS = (
     *("label", "labels", "target", "targets", "class", "category", "y", "cls"),
     *("fine_label", "fine_labels", "coarse_label", "coarse_labels"),
 )
+TEXTS = ("text", "texts", "sentence", "review", "content", "document", "question", "query")
+USUAL = {"image_column": IMAGES, "label_column": LABELS, "text_column": TEXTS}
 ROLES = dict.fromkeys(IMAGES, "images") | dict.fromkeys(LABELS, "labels")
 
 
@@ -25,11 +27,12 @@ def column(
     settings: Mapping[str, Any],
     declared: Collection[str] = (),
 ) -> str:
-    """The column of images or of labels.
+    """The column of images, of texts or of labels.
 
     Args:
         names: of all columns.
-        key: of the config, `image_column` or `label_column`; its value, if set, is the answer.
+        key: of the config, `image_column`, `text_column` or `label_column`; its value, if set, is
+            the answer.
         where: for messages.
         settings: of the data set.
         declared: columns that the table itself says to be of the kind.
@@ -41,7 +44,7 @@ def column(
         if settings[key] not in names:
             raise ValueError(f"{where}: {key}: no column {settings[key]!r}; it has {_all(names)}")
         return settings[key]
-    usual = IMAGES if key == "image_column" else LABELS
+    usual = USUAL[key]
     found = [name for name in names if name in declared or name.lower() in usual]
     if len(found) == 1:
         return found[0]

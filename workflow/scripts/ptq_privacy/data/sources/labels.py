@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ptq_privacy.data.sources.column_types import is_list, is_text
 
 ALLOWED = "allowed: one class a sample, as whole numbers from 0, as text, or as true and false"
 EXACT = 1 << 53  # beyond it, floats skip whole numbers
@@ -35,6 +39,29 @@ def read(labels: np.ndarray, what: str) -> np.ndarray:
     elif kind not in "iub":
         raise ValueError(f"{what}: labels are {labels.dtype}; {ALLOWED}")
     return labels.astype(np.int64)
+
+
+def of_column(column: pa.ChunkedArray, what: str) -> np.ndarray:
+    """A column of a table, none of its rows empty, as `read` gives labels.
+
+    Raises:
+        ValueError: as `read`.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if is_list(column.type):
+        lengths = pc.unique(pc.list_value_length(column)).to_pylist()
+        if lengths != [1]:
+            raise ValueError(f"{what}: lists of labels; {ALLOWED}")
+        column = pc.list_flatten(column)
+        if column.null_count:
+            raise ValueError(f"{what}: empty rows")
+    kind = column.type
+    if is_text(kind):
+        return column.cast(pa.string()).to_numpy().astype(str)
+    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
+        raise ValueError(f"{what}: labels are {kind}; {ALLOWED}")
+    return read(column.to_numpy(), what)
 
 
 def class_names(

@@ -19,13 +19,9 @@ import numpy as np
 from ptq_privacy.data.dataset import Dataset
 from ptq_privacy.data.sources import image_size, labels
 from ptq_privacy.data.sources.pixels import in_colour
-from ptq_privacy.data.sources.split import stratified_order
-from ptq_privacy.study.seeds import generator
+from ptq_privacy.data.sources.split import TEST_FRACTION, test_drawn
 
 log = logging.getLogger(__name__)
-
-TEST_FRACTION = 0.2
-
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -156,17 +152,8 @@ def _check_labelled(test: Part) -> None:
 
 
 def _draw_test(name: str, samples: Part, fraction: float, seed: int) -> tuple[Part, Part]:
-    if not 0 < fraction < 1:
-        raise ValueError(f"{name}: test_fraction: {fraction} is not between 0 and 1")
-    count = len(samples.labels)
-    drawn = round(fraction * count)
-    if drawn < 1 or count - drawn < 2:
-        raise ValueError(
-            f"{name}: {count} samples are too few to draw {fraction:g} of them for the test"
-        )
-    order = stratified_order(samples.labels, generator("test split", seed))
-    train, test = (_taken(samples, np.sort(part)) for part in (order[:-drawn], order[-drawn:]))
-    return train, test
+    train, test = test_drawn(name, samples.labels, fraction, seed)
+    return _taken(samples, train), _taken(samples, test)
 
 
 def _taken(part: Part, chosen: np.ndarray) -> Part:

@@ -23,10 +23,11 @@ from ptq_privacy.data.sources import (
     column_names,
     hugging_face,
     labels,
-    parquet_files,
     pixel_lists,
     pixels,
+    table_files,
 )
+from ptq_privacy.data.sources.column_types import is_list
 from ptq_privacy.data.sources.image_files import stack
 from ptq_privacy.data.sources.image_size import REMEDY
 from ptq_privacy.data.sources.own_images import Part, assemble, joined, path_of
@@ -37,7 +38,7 @@ UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 def load(settings: Mapping[str, Any], downloads: Path) -> Dataset:
     """The images of the file or folder `path`."""
     path = path_of(settings)
-    files = parquet_files.find(path, settings)
+    files = table_files.find(path, settings)
     first = files.train[0]
     schema = _schema(first)
     features = hugging_face.features(schema, str(first))
@@ -88,32 +89,14 @@ def _read(path: Path, image: str, label: str, settings: Mapping[str, Any]) -> Pa
         if column.null_count:
             raise ValueError(f"{path}: column {name} has empty rows")
     read, losses = _images(images, f"{path}: {image}", settings)
-    return Part(read, _labels(table[label], f"{path}: {label}"), str(path), losses)
-
-
-def _labels(column: pa.ChunkedArray, what: str) -> np.ndarray:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pixel_lists.is_list(column.type):
-        lengths = pc.unique(pc.list_value_length(column)).to_pylist()
-        if lengths != [1]:
-            raise ValueError(f"{what}: lists of labels; {labels.ALLOWED}")
-        column = pc.list_flatten(column)
-        if column.null_count:
-            raise ValueError(f"{what}: empty rows")
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return column.cast(pa.string()).to_numpy().astype(str)
-    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
-        raise ValueError(f"{what}: labels are {kind}; {labels.ALLOWED}")
-    return labels.read(column.to_numpy(), what)
+    return Part(read, labels.of_column(table[label], f"{path}: {label}"), str(path), losses)
 
 
 def _images(
     column: pa.ChunkedArray, what: str, settings: Mapping[str, Any]
 ) -> tuple[np.ndarray, Counter[str]]:
     kind, shape, size = column.type, settings.get("image_shape"), settings.get("resize")
-    if pixel_lists.is_list(kind):
+    if is_list(kind):
         return pixel_lists.read(column, what, shape, size)
     if not (
         pa.types.is_binary(kind)

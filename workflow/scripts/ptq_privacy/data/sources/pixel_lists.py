@@ -10,14 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ptq_privacy.data.sources import pixels
+from ptq_privacy.data.sources.column_types import is_list
 from ptq_privacy.data.sources.image_size import REMEDY
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Whether a column's type is one of Arrow's lists."""
-    return (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
 
 
 def read(

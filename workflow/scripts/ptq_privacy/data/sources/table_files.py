@@ -1,7 +1,8 @@
-"""Which parquet files at a path belong to which part of a data set.
+"""Which files of tables at a path belong to which part of a data set.
 
-A path is one file, or a folder of `train-00000-of-00002.parquet`, `test-…` and so on. They may
-lie deeper, as in Hugging Face's repositories: `data/train-…`, `default/train/0000.parquet`.
+A path is one file, or a folder of `train-00000-of-00002.parquet`, `test-…` and so on, or of
+`train.csv` and `test.csv`. They may lie deeper, as in Hugging Face's repositories: `data/train-…`,
+`default/train/0000.parquet`.
 """
 
 from __future__ import annotations
@@ -27,33 +28,36 @@ class Files:
     notes: tuple[str, ...] = ()
 
 
-def find(path: Path, settings: Mapping[str, Any]) -> Files:
+def find(
+    path: Path, settings: Mapping[str, Any], endings: Sequence[str] = (".parquet",)
+) -> Files:
     """The files to read.
 
     Raises:
-        ValueError: names the folder if it holds no parquet file, parts that could mean several
-            things, or not all files of a part.
+        ValueError: names the folder if it holds no file with one of the endings, parts that could
+            mean several things, or not all files of a part.
     """
     if path.is_file():
         split_names.choose([], str(path), settings)
         return Files([path], [])
-    files, folders = _inside(path)
+    files, folders = _inside(path, endings)
+    kind = " or ".join(ending.removeprefix(".") for ending in endings)
     if files and folders:
         raise ValueError(
-            f"{path}: parquet files lie in it and in its folders {', '.join(folders)}; give the "
+            f"{path}: {kind} files lie in it and in its folders {', '.join(folders)}; give the "
             "path of one folder or file"
         )
     if len(folders) == 1:
-        return find(path / folders[0], settings)
-    parts = {name: _inside(path / name)[0] for name in folders}
+        return find(path / folders[0], settings, endings)
+    parts = {name: _inside(path / name, endings)[0] for name in folders}
     for file in files:
         parts.setdefault(SHARD.sub("", file.stem), []).append(file)
     if not all(parts.values()) or not parts:
-        raise ValueError(f"{path}: no parquet files here, or several folders deep")
+        raise ValueError(f"{path}: no {kind} files here, or several folders deep")
     splits = split_names.choose(list(parts), str(path), settings)
     if splits is None and folders:
         raise ValueError(
-            f"{path}: parquet files lie in its folders {', '.join(folders)}; give the path of one"
+            f"{path}: {kind} files lie in its folders {', '.join(folders)}; give the path of one"
         )
     for part in parts.values():
         _check_all_there(part)
@@ -63,12 +67,14 @@ def find(path: Path, settings: Mapping[str, Any]) -> Files:
     return Files(parts[splits.train], test, splits.notes)
 
 
-def _inside(folder: Path) -> tuple[list[Path], list[str]]:
-    """Parquet files in a folder, and its folders that hold some; hidden ones are left out."""
+def _inside(folder: Path, endings: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Files with these endings in a folder, and its folders that hold some; hidden ones are left
+    out."""
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    files = [path for path in inside if path.suffix.lower() == ".parquet" and path.is_file()]
+    files = [path for path in inside if path.suffix.lower() in endings and path.is_file()]
     folders = [path for path in inside if path.is_dir()]
-    return files, [path.name for path in folders if any(path.rglob("*.parquet"))]
+    held = {path: {file.suffix.lower() for file in path.rglob("*.*")} for path in folders}
+    return files, [path.name for path in folders if held[path] & {*endings}]
 
 
 def _check_all_there(files: Sequence[Path]) -> None:
