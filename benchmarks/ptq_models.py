@@ -127,7 +127,7 @@ def trained(data: Data, options: argparse.Namespace) -> nn.Module:
         structure.load(network, load_file(options.network))
         return network.eval()
     recipe = sgd.Recipe(
-        options.epochs, 64, 0.1, 0.9, 5e-4, {"flip": True, "crop_padding": 0}, False
+        "sgd", options.epochs, 64, 0.1, 0.9, 5e-4, {"flip": True, "crop_padding": 0}, False
     )
     draw = augmented(images, **recipe.augmentation)
     sgd.train(network, draw, labels, recipe, data.normalised(network).normalise, options.seed, 0)

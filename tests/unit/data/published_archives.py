@@ -213,6 +213,18 @@ def locations(path: Path, rows=5010, classes=30):
     return {"inputs": features.astype(np.float32), "labels": labels}
 
 
+def banking77(folder: Path, train=160, test=40):
+    """The two files: questions in words of their intent, some in quotes over two lines."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, count in (("train", train), ("test", test)):
+        rows = ["text,category"]
+        for number in range(count):
+            intent = ("card_arrival", "lost_card", "top_up")[number % 3]
+            words = intent.replace("_", f" {'very ' * (number % 5)}")
+            rows.append(f'"Where, {number},\n is my {words}?",{intent}')
+        (folder / f"{name}.csv").write_text("\n".join(rows) + "\n")
+
+
 def put_in_tar(path: Path, files):
     """A .tar.gz of some files, by their names."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -265,11 +265,12 @@ def test_every_published_set_is_downloaded_and_prepared(source, server, tmp_path
         made = published_archives.fashion_mnist(tmp_path / "served")
     elif source == "tiny-imagenet":
         made = published_archives.tiny_imagenet(tmp_path / "served" / files[0])
-    elif source == "locations":
-        published_archives.locations(tmp_path / "served" / files[0])
-        local = prepare(
-            {"name": "x", "source": source, "path": str(tmp_path / "served" / files[0])}
-        )
+    elif source in ("locations", "banking77"):
+        path = tmp_path / "served"
+        if source == "locations":
+            path = path / files[0]
+        getattr(published_archives, source)(path)
+        local = prepare({"name": "x", "source": source, "path": str(path)})
         made = {part: getattr(local, part) for part in dataset.ARRAYS}
     else:
         made = published_archives.cifar(source, tmp_path / "served" / files[0])
@@ -304,8 +305,8 @@ def test_a_local_path_touches_no_network(source, tmp_path, monkeypatch):
         published_archives.fashion_mnist(tmp_path / "x")
     elif source == "tiny-imagenet":
         published_archives.tiny_imagenet(tmp_path / "x")
-    elif source == "locations":
-        published_archives.locations(tmp_path / "x")
+    elif source in ("locations", "banking77"):
+        getattr(published_archives, source)(tmp_path / "x")
     else:
         published_archives.cifar(source, tmp_path / "x")
     data = prepare({"name": "x", "source": source, "path": str(tmp_path / "x")})

@@ -69,7 +69,7 @@ def test_audit_samples_keeps_a_seeded_part_in_order():
     ("settings", "message"),
     [
         ({"source": "digits"}, "a name is missing"),
-        ({"name": "x"}, "'x': unknown source None; allowed: cifar-10, cifar-100, digits"),
+        ({"name": "x"}, "'x': unknown source None; allowed: banking77, cifar-10, cifar-100"),
         ({"name": "x", "source": "mnist"}, "unknown source 'mnist'"),
         ({"name": "x", "source": "digits", "path": "y"}, "digits takes no path"),
         ({"name": "x", "source": "digits", "audit_samples": 1501}, "1501 is not between 2 and"),

@@ -72,4 +72,4 @@ def test_a_view_and_a_factory_of_ones_own_pass():
 def test_every_kind_has_a_source_and_a_network():
     for kind in ("sources", "networks"):
         known = {fragment.more["kind"] for fragment in fragments.of_kind(kind).values()}
-        assert known == input_kinds.INPUT_KINDS.keys() - {"tokens"}
+        assert known == input_kinds.INPUT_KINDS.keys()

@@ -11,7 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-MASKED = torch.finfo(torch.float32).min
+MASKED = -1e9
+"""What padding adds to an attention's products. It is a number, not a truth value, since methods
+that learn block by block keep what a block is given as activations."""
 
 
 class SelfAttention(nn.Module):
@@ -25,12 +27,12 @@ class SelfAttention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, features: Tensor, padding: Tensor) -> Tensor:
-        """From [N, length, width], and bool [N, length] of what is no token, to the former shape."""
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """From [N, length, width] to the same; `mask` [N, length] is 0 or, at padding, `MASKED`."""
         maps = (self.query(features), self.key(features), self.value(features))
         query, key, value = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in maps)
         products = query @ key.transpose(2, 3) * query.shape[3] ** -0.5  # [N, heads, L, L]
-        weights = products.masked_fill(padding[:, None, None], MASKED).softmax(3)
+        weights = (products + mask[:, None, None]).softmax(3)
         return self.out_proj((weights @ value).transpose(1, 2).flatten(2))
 
 
@@ -46,8 +48,8 @@ class EncoderBlock(nn.Module):
         self.gelu = nn.GELU()
         self.linear2 = nn.Linear(hidden, width)
 
-    def forward(self, features: Tensor, padding: Tensor) -> Tensor:
-        features = features + self.attention(self.norm1(features), padding)
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        features = features + self.attention(self.norm1(features), mask)
         return features + self.linear2(self.gelu(self.linear1(self.norm2(features))))
 
 
@@ -71,12 +73,13 @@ class Transformer(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """From tokens [N, length] of any number type to logits [N, classes]."""
         tokens = inputs.long()
-        padding = tokens.eq(0)
+        kept = tokens.ne(0).float()
+        mask = (1 - kept) * MASKED
         features = self.tokens(tokens) + self.positions(self.places)
         for block in self.blocks:
-            features = block(features, padding)
-        kept = padding.logical_not().float()[:, :, None]
-        pooled = (self.norm(features) * kept).sum(1) / kept.sum(1).clamp(min=1)
+            features = block(features, mask)
+        total = (self.norm(features) * kept[:, :, None]).sum(1)
+        pooled = total / kept.sum(1, keepdim=True).clamp(min=1)
         return self.fc(pooled)
 
 

@@ -159,7 +159,7 @@ def _go_on(network: nn.Module, optimizer: torch.optim.Optimizer, done: Progress)
     return done.epochs
 
 
-def _set_learning_rate(optimizer: torch.optim.SGD, recipe: Recipe, progress: float) -> None:
+def _set_learning_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, progress: float) -> None:
     rate = recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -23,6 +23,7 @@ from ptq_privacy.data.sources.split import TEST_FRACTION, test_drawn
 
 log = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """Images uint8 [N, C, H, W] and labels [N], int64 or text, of one part of a data set.

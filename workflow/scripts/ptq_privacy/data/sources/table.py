@@ -86,7 +86,7 @@ def _numbers(table: pa.Table, name: str) -> np.ndarray:
                 f"{place(table, row)}: column {name!r}: {column[row].as_py()!r} is no number; "
                 "allowed: numbers, or the column's name in `categories` or `leave_out`"
             ) from None
-    elif not is_number(column.type):
+    elif not (is_number(column.type) or pa.types.is_null(column.type)):
         raise ValueError(
             f"{place(table, 0)}: column {name!r}: {column.type}; allowed: numbers, or, with the "
             "column's name in `categories`, text"

@@ -28,9 +28,7 @@ class Files:
     notes: tuple[str, ...] = ()
 
 
-def find(
-    path: Path, settings: Mapping[str, Any], endings: Sequence[str] = (".parquet",)
-) -> Files:
+def find(path: Path, settings: Mapping[str, Any], endings: Sequence[str] = (".parquet",)) -> Files:
     """The files to read.
 
     Raises:

@@ -24,8 +24,10 @@ def check(what: str, tokens: np.ndarray, details: Mapping[str, Any]) -> None:
         )
     (vocabulary,) = statistics(tokens, details)["vocabulary"]
     if tokens.min() < 0 or tokens.max() >= vocabulary:
-        raise ValueError(f"{what}: tokens {tokens.min()} to {tokens.max()}; allowed: 0 to less "
-                         f"than the vocabulary's {vocabulary:.0f}")
+        raise ValueError(
+            f"{what}: tokens {tokens.min()} to {tokens.max()}; allowed: 0 to less "
+            f"than the vocabulary's {vocabulary:.0f}"
+        )
     empty = np.flatnonzero(tokens[:, 0] == 0)
     if len(empty):
         raise ValueError(f"{what}: sample {empty[0]} begins with padding; a text has a token")

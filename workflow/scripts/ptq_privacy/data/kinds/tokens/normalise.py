@@ -1,4 +1,4 @@
-"""Tokens are not normalised: a network gets their numbers, as float32 like all that networks get."""
+"""Tokens are not normalised: a network gets their numbers, as float32 like all its inputs."""
 
 from __future__ import annotations
 

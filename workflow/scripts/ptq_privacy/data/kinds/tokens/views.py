@@ -49,5 +49,5 @@ def apply(tokens: Tensor, view: str, statistics: Mapping[str, Any]) -> Tensor:
         kept = ~dropped(view, tokens.shape[1]).to(tokens.device).expand_as(tokens)
     kept = kept & text
     kept = torch.where(kept.any(1, keepdim=True), kept, text)
-    order = (~kept).to(torch.uint8).argsort(1, stable=True)
+    order = (~kept).to(torch.uint8).argsort(dim=1, stable=True)
     return (tokens * kept).gather(1, order)
