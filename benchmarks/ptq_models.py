@@ -109,7 +109,7 @@ def load(options: argparse.Namespace) -> Data:
     images, labels = _pooled(found.train_inputs, options.pool), torch.tensor(found.train_labels)
     train = images[: options.train], labels[: options.train]
     test = _pooled(found.test_inputs, options.pool), torch.tensor(found.test_labels)
-    return Data(train, test, statistics(images.numpy()))
+    return Data(train, test, statistics(images.numpy(), {}))
 
 
 def _pooled(images: np.ndarray, side: int) -> Tensor:
