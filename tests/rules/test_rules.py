@@ -50,7 +50,6 @@ WAVES: tuple[dict[str, tuple[str, ...]], ...] = (
     {
         "compare_variants": (f"{NETWORK}/comparisons.parquet",),
         "compare_calibration": (f"{NETWORK}/calibration.parquet",),
-        "compare_methods": ("tables/methods.parquet", "tables/methods.csv"),
         "bound_epsilon": (f"{NETWORK}/epsilon.parquet",),
         "measure_exposure": (
             f"{NETWORK}/exposure.parquet",
@@ -250,13 +249,6 @@ def test_compare_variants(again, finished):
     )
     assert row["estimate"].tolist() == pytest.approx([ternary - full], abs=1e-15)
     assert same_bytes(study, finished, f"{NETWORK}/comparisons.parquet")
-
-
-def test_compare_methods(again, finished):
-    study, path = again("tables/methods.parquet")
-    table = pd.read_parquet(path)
-    assert table.empty  # one method alone
-    assert same_bytes(study, finished, "tables/methods.parquet")
 
 
 def test_compare_calibration(again, finished):

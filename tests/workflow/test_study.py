@@ -38,7 +38,6 @@ def test_the_plan_of_a_fresh_study(tmp_path):
         "calibrate_thresholds": 1,
         "measure_exposure": 1,
         "compare_variants": 1,
-        "compare_methods": 1,
         "bound_epsilon": 1,
         "compare_calibration": 1,
         "summarize": 1,

@@ -146,7 +146,8 @@ def scores_of_variants(wildcards):
 
 # A study without compressions has nothing to compare, and no calibration samples.
 ALL_COMPARISONS = of_each_network(COMPARISONS) if COMPRESSED_CELLS else []
-ALL_METHODS = [METHODS] if COMPRESSED_CELLS else []
+# One method alone has none to be compared with.
+ALL_METHODS = [METHODS] if len(STUDY.methods) > 1 else []
 CALIBRATIONS = of_each_network(CALIBRATION) if COMPRESSED_CELLS else []
 
 # A threshold takes two pairs of shadow models.
