@@ -46,6 +46,7 @@ rule all:
         statistics=[
             *ALL_COMPARISONS,
             *of_each_network(EXPOSURE),
+            *of_each_network(DISPARITY),
             *of_each_network(EXPOSURE_SUMMARY),
             *CALIBRATIONS,
             *ALL_THRESHOLDS,

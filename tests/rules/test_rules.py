@@ -55,6 +55,7 @@ WAVES: tuple[dict[str, tuple[str, ...]], ...] = (
             f"{NETWORK}/exposure.parquet",
             f"{NETWORK}/exposure-summary.parquet",
         ),
+        "measure_disparity": (f"{NETWORK}/disparity.parquet",),
         "calibrate_thresholds": (f"{NETWORK}/thresholds.parquet",),
     },
     {"summarize": ("tables/summary.parquet", "tables/summary.csv", "tables/summary.md")},
@@ -310,6 +311,18 @@ def test_measure_exposure(again, finished):
     exposed = own["caught_0.01"].mean() - own["false_0.01"].mean()
     assert summary[0.01, "exposure", "brecq-w1.58", "all"] == pytest.approx(exposed, abs=1e-6)
     assert same_bytes(study, finished, f"{NETWORK}/exposure.parquet")
+
+
+def test_measure_disparity(again, finished):
+    study, path = again(f"{NETWORK}/disparity.parquet")
+    table = pd.read_parquet(path)
+    assert table.groupby(["variant", "adversary"]).size().eq(10).all()
+    assert table["name"].tolist() == list("0123456789") * (1 + 2 * 2)
+    # 120 members of ten classes are too few of each.
+    assert table["members"].between(5, 20).all()
+    assert table["tpr"].isna().all()
+    assert table["note"].str.contains("fewer than 50 members").all()
+    assert same_bytes(study, finished, f"{NETWORK}/disparity.parquet")
 
 
 def test_calibrate_thresholds(again, finished):

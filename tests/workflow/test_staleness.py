@@ -45,6 +45,7 @@ FROM_SCORES = FROM_LEAKAGE | {
     "score_attacks",
     "bound_epsilon",
     "compare_calibration",
+    "measure_disparity",
     "measure_exposure",
     "calibrate_thresholds",
     "plot_roc",

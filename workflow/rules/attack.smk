@@ -205,6 +205,36 @@ rule measure_exposure:
         "../scripts/measure_exposure.py"
 
 
+rule measure_disparity:
+    input:
+        scores=of_each_variant(SCORES),
+        dataset=DATASET,
+    output:
+        disparity=DISPARITY,
+    log:
+        "<logs>/{dataset}/{network}/measure_disparity.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{network}/measure_disparity.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        code=code("measure_disparity"),
+        settings={
+            "cells": VARIANT_CELLS,
+            "attack": config["attacks"]["headline"],
+            "seed": config["seed"],
+        },
+    message:
+        "Measuring which classes of {wildcards.dataset} {wildcards.network} leaks most."
+    script:
+        "../scripts/measure_disparity.py"
+
+
 rule calibrate_thresholds:
     input:
         scores=of_each_variant(SCORES),

@@ -330,6 +330,7 @@ rule conclude:
         calibration=CALIBRATIONS,
         sweeps=of_each_network(SWEEP),
         exposures=of_each_network(EXPOSURE_SUMMARY),
+        disparities=of_each_network(DISPARITY),
         thresholds=ALL_THRESHOLDS,
         svg=[reported(shown, "svg") for shown in REPORTED],
         png=[reported(shown, "png") for shown in REPORTED],

@@ -84,7 +84,10 @@ def test_protecting_all_alike_is_not_called_unequal():
     assert verdict(both["low"], both["high"]) == OPEN
     section = whose_samples.outliers({"adaptive": table}, 1500)
     assert "cannot be told at OBC 2 bits" in section.sentences[0]
-    assert "a larger share of their exposure, but not of their signal" in section.sentences[1]
+    assert (
+        "share of their exposure, but that they do of their signal is not told"
+        in section.sentences[1]
+    )
 
 
 @pytest.mark.parametrize(("kept", "expected"), [((0.95, 0.3), HIGHER), ((0.2, 0.9), LOWER)])

@@ -51,12 +51,15 @@ def test_a_page_counts_what_it_looks_at_over_all_its_networks():
             exposed={},
             swept=pd.DataFrame(),
             strength=strength,
+            disparity=pd.DataFrame({"variant": ["full", "obc-w2"], "p_value": p, "q_value": 0.5}),
             **nothing,
         )
 
     first, second = claims.weighed([network(0.01), network(0.9)], ["a"])
-    assert claims.count([first, second]) == (6, 3)
-    assert first.compared["q_value"].tolist()[0] == pytest.approx(0.01 * 6 / 3)  # and 0.01 * 2
+    assert claims.count([first, second]) == (8, 4)
+    assert first.disparity["q_value"].tolist()[0] == pytest.approx(0.01 * 8 / 4)
+    assert np.isnan(first.disparity["q_value"].tolist()[1])  # only full precision's is spoken of
+    assert first.compared["q_value"].tolist()[0] == pytest.approx(0.01 * 8 / 4)
     assert np.isnan(first.compared["q_value"].tolist()[1])  # of another attack than the headline
     assert second.strength["q_value"].tolist() == [0.9]
 

@@ -36,6 +36,7 @@ class Measured:
     swept: pd.DataFrame  # attacks with fewer shadow models
     strength: pd.DataFrame  # `sweep.differences` of these
     thresholds: pd.DataFrame | None
+    disparity: pd.DataFrame | None = None  # class by class
 
     @property
     def nonmembers(self) -> int:
@@ -89,6 +90,7 @@ def weighed(networks: Sequence[Measured], attacks: Sequence[str]) -> list[Measur
             calibration=own.get("calibration"),
             strength=own["strength"],
             thresholds=own.get("thresholds"),
+            disparity=own.get("disparity"),
         )
         for network, own in zip(networks, looked, strict=True)
     ]
@@ -137,6 +139,9 @@ def _looked(network: Measured, attacks: Sequence[str]) -> dict[str, pd.DataFrame
         found["thresholds"] = own.assign(
             p_value=own["fpr_p_value"], looked=asked, question="thresholds"
         )
+    if network.disparity is not None:
+        own = network.disparity
+        found["disparity"] = own.assign(looked=own["variant"] == "full", question="disparity")
     return found
 
 
@@ -165,6 +170,7 @@ def count(networks: Sequence[Measured]) -> tuple[int, int]:
                 own.calibration,
                 own.strength,
                 own.thresholds,
+                own.disparity,
                 *own.exposed.values(),
             )
             if table is not None

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ptq_privacy.report import cells, claims, guarantees, quoted, style, versus, whose_samples
+from ptq_privacy.report import (
+    cells,
+    claims,
+    class_disparity,
+    guarantees,
+    quoted,
+    style,
+    versus,
+    whose_samples,
+)
 from ptq_privacy.report.claims import Measured
 from ptq_privacy.report.quoted import Quoted
 from ptq_privacy.report.sentences import (
@@ -50,6 +59,8 @@ def of_network(measured: Measured, attacks: Sequence[str], margin: float) -> lis
         sections.append(versus.attacks(own, measure, attacks[0]))
     if measured.calibration is not None:
         sections.append(whose_samples.calibrated(measured.calibration, measure))
+    if measured.disparity is not None:
+        sections.append(class_disparity.section(measured.disparity, attacks[0]))
     return [
         *sections,
         worth(measured.thresholds, measure, attacks[0]),

@@ -38,6 +38,7 @@ class Network:
     calibration: str | None
     sweep: str
     exposures: str
+    disparity: str
     thresholds: str | None  # None where there are too few shadow models to set any
 
 
@@ -109,6 +110,7 @@ def _measured(
         swept=swept,
         strength=sweep.differences(swept, metric),
         thresholds=_read(network.thresholds),
+        disparity=tables.read_frame(network.disparity),
     )
 
 

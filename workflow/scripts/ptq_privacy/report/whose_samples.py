@@ -44,8 +44,8 @@ def outliers(exposed: Mapping[str, pd.DataFrame], nonmembers: int) -> Section:
         if len(stay):
             sentences.append(
                 f"At {listed(list(stay['name']), len(both))} they do keep a larger share of their "
-                "exposure, but not of their signal: what takes the same from all leaves those who "
-                "stood out most above the threshold."
+                "exposure, but that they do of their signal is not told: what takes the same from "
+                "all leaves those who stood out most above the threshold."
             )
         own = summary[summary["fpr"] == fpr]
         for statistic, measure in MEASURES.items():
@@ -103,11 +103,6 @@ def _catchable(summary: pd.DataFrame, both: pd.DataFrame) -> list[bool]:
         of_exposure[variant] == HIGHER and found not in (HIGHER, UNKNOWN)
         for variant, found in zip(both["variant"], of_rows(both), strict=True)
     ]
-
-
-def of_calibration(calibration: pd.DataFrame, measure: Quoted) -> pd.DataFrame:
-    """The rows that are spoken of: the page's measure, the AUC, and changes."""
-    return calibration[calibration["metric"].isin([measure.metric, "auc", CHANGE])]
 
 
 def calibrated(calibration: pd.DataFrame, measure: Quoted) -> Section:

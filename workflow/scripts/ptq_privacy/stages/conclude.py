@@ -17,6 +17,7 @@ def conclude(
     calibration: Sequence[str | Path],
     sweeps: Sequence[str | Path],
     exposures: Sequence[str | Path],
+    disparities: Sequence[str | Path],
     thresholds: Sequence[str | Path],
     svg: Sequence[str | Path],
     png: Sequence[str | Path],
@@ -32,8 +33,8 @@ def conclude(
     """Write the report and every table of the study.
 
     Args:
-        sweeps, exposures: a file for each network; comparisons, calibration, thresholds likewise,
-            or none.
+        sweeps, exposures, disparities: a file for each network; comparisons, calibration,
+            thresholds likewise, or none.
         svg, png: each figure in two formats, in the order of `figures`.
         methods: the table of methods against each other, or none.
         attacks: scores that the pages speak of, the headline first.
@@ -49,6 +50,7 @@ def conclude(
             calibration=_of(calibration, index),
             sweep=str(sweeps[index]),
             exposures=str(exposures[index]),
+            disparity=str(disparities[index]),
             thresholds=_of(thresholds, index),
         )
         for index, place in enumerate(networks)
