@@ -106,6 +106,16 @@ def test_an_attack_is_compared_with_those_after_it_at_every_variant():
         assert row["low"] > 0
 
 
+def test_an_attack_that_does_not_run_at_full_precision_is_held_against_the_others():
+    own = {("full", "transfer"): measured(2.0), ("obc-w4", "both"): measured(1.0, attacks=2)}
+    table = comparisons.compare(own)
+    pairs = table[table["kind"] == "attack_minus_attack"]
+    assert set(zip(pairs["attack"], pairs["other"], pairs["variant"], strict=True)) == {
+        ("a", "b", "obc-w4")
+    }
+    assert set(table.loc[table["attack"] == "b", "kind"]) == set()
+
+
 def test_it_says_what_the_nonmembers_cannot_resolve(table):
     supported = table["supported"].groupby("metric").first()
     assert not supported["tpr_at_fpr_0.001"]

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ptq_privacy.attacks import metrics
 from ptq_privacy.attacks.metrics import METRICS
 from ptq_privacy.measures.intervals import UNKNOWN, Estimate, Resampled, estimate
@@ -65,21 +63,19 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
     if full is None:
         raise ValueError("full precision is not among what was measured")
     rows = []
-    first = full.leakage.set_index("attack")
-    for attack in first.index:
-        known = {
-            "attack": attack,
-            "targets": int(first.loc[attack, "targets"]),
-        }
-        nonmembers = int(first.loc[attack, "nonmembers"])
+    known = {"targets": int(full.leakage["targets"].iloc[0])}
+    nonmembers = int(full.leakage["nonmembers"].iloc[0])
+    for attack in dict.fromkeys(name for own in measured.values() for name in own.values):
         for metric in METRICS:
+            # An attack need not run under every adversary, nor at full precision.
             values = {
                 cell: _value(own, full, attack, metric)
                 for cell, own in measured.items()
-                if cell[0] != "full" and attack in own.values
+                if attack in own.values
             }
-            shared = {**known, "metric": metric, "supported": metrics.supports(nonmembers, metric)}
-            rows += [{**shared, **row} for row in _rows(values, _value(full, full, attack, metric))]
+            shared = {"attack": attack, **known, "metric": metric}
+            shared |= {"supported": metrics.supports(nonmembers, metric)}
+            rows += [{**shared, **row} for row in _rows(values)]
             rows += [{**shared, **row} for row in _against_others(measured, attack, metric)]
     return table(rows)
 
@@ -104,17 +100,19 @@ def table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def _value(own: Measured, full: Measured, attack: str, metric: str) -> Resampled:
-    shared = ["attack", "targets", "members", "nonmembers"]
-    alike = full.leakage.loc[full.leakage["attack"] == attack, shared]
-    row = own.leakage.loc[own.leakage["attack"] == attack, shared]
-    if not np.array_equal(row.to_numpy(), alike.to_numpy()):
+    shared = ["targets", "members", "nonmembers"]
+    rows = own.leakage.loc[own.leakage["attack"] == attack, shared]
+    if not (rows == full.leakage[shared].iloc[0]).all(axis=None):
         raise ValueError(f"{attack}: the files compared are not of the same targets and members")
     return own.values[attack][metric]
 
 
-def _rows(values: Mapping[tuple[str, str], Resampled], full: Resampled) -> list[dict[str, object]]:
+def _rows(values: Mapping[tuple[str, str], Resampled]) -> list[dict[str, object]]:
+    full = next((own for (variant, _), own in values.items() if variant == "full"), None)
+    if full is None:
+        return []
     rows = []
-    for variant in dict.fromkeys(variant for variant, _ in values):
+    for variant in dict.fromkeys(variant for variant, _ in values if variant != "full"):
         own = {adversary: v for (name, adversary), v in values.items() if name == variant}
         for adversary, value in own.items():
             found = estimate(value.minus(full))
