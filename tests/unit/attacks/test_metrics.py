@@ -148,7 +148,7 @@ def test_chance_is_what_random_scores_reach_on_average(members, nonmembers):
 
 
 @given(cases(), st.data())
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_corners_leave_every_metric_as_it_is(case, data):
     member, score = case
     weights = st.lists(st.integers(0, 3), min_size=len(score), max_size=len(score))

@@ -68,7 +68,7 @@ def test_sure_answers_to_other_questions_let_no_false_ones_pass():
     """Calibration leaks nothing here, while hundreds of other differences are sure."""
     generator, wrong = np.random.default_rng(0), 0
     nothing = dict.fromkeys(("compared", "thresholds"))
-    for _ in range(100):
+    for _ in range(20):
         rows = {"metric": "auc", "attack": "a", "network": "n", "at": "4 bits"}
         methods = pd.DataFrame({**rows, "p_value": np.full(300, 1e-6)})
         calibration = pd.DataFrame(
@@ -88,4 +88,4 @@ def test_sure_answers_to_other_questions_let_no_false_ones_pass():
         (found,) = claims.weighed([own], ["a"])
         assert (found.methods["q_value"] <= claims.LEVEL).all()
         wrong += (found.calibration["q_value"] <= claims.LEVEL).any()
-    assert wrong < 12  # over the whole page alone, some row would stand in most
+    assert wrong <= 4  # over the whole page alone, some row would stand in most
