@@ -63,7 +63,7 @@ def several(name: str, options: argparse.Namespace) -> Models:
             continue
         x = torch.randn(options.images, 3, options.size, options.size)
         fragment = fragments.get("networks", name)
-        fresh = factories.build(fragment.function, 10, x.shape[1:], fragment.defaults)
+        fresh = factories.build(fragment.function, 10, {"channels": 3}, fragment.defaults)
         models.append(reestimate(fresh.requires_grad_(False), x))
         samples.append(x)
     return models, samples
