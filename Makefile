@@ -1,4 +1,4 @@
-# make run | test | test-slow | lint | report | plan, each on a fresh machine: .venv is made when missing or when the pins changed.
+# make run | test | test-slow | lint | report | plan | export, each on a fresh machine: .venv is made when missing or when the pins changed.
 CORES ?= $(shell nproc)
 CONFIG ?= config/config.yaml
 PYTHON ?= python3
@@ -7,7 +7,7 @@ STUDY = PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.study.config
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --configfile $(CONFIG)
 LOGGER = $(shell [ -t 2 ] && echo "--logger rich")
 
-.PHONY: run plan provenance clean-stale test test-slow lint report
+.PHONY: run plan provenance export clean-stale test test-slow lint report
 
 run: .venv
 	@$(STUDY) > /dev/null
@@ -25,6 +25,10 @@ report: .venv
 
 provenance: .venv
 	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.report.provenance $(FILE)
+
+# One stored model, as OUT says: net.onnx or net.safetensors.
+export: .venv
+	@PYTHONPATH=workflow/scripts .venv/bin/python -m ptq_privacy.exchange $(FILE) $(MODEL) $(OUT)
 
 clean-stale: .venv
 	@.venv/bin/python workflow/stale.py $(CONFIG) $(if $(filter yes,$(DELETE)),--delete)

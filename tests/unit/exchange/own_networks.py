@@ -69,3 +69,9 @@ def halved(network, inputs, bits, head_bits, seed, share):
             size = module.weight.abs()
             module.weight[size < size.flatten().quantile(share)] = 0
     return network, bits
+
+
+def small_vit(classes: int, channels: int) -> nn.Module:
+    """torchvision's vision transformer, whose attention torch keeps as one layer."""
+    assert channels == 3
+    return models.VisionTransformer(8, 4, 1, 2, 8, 16, num_classes=classes)

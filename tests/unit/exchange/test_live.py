@@ -3,7 +3,6 @@
 import hashlib
 import json
 import sys
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ptq_privacy.answers import inference, logits
-from ptq_privacy.compression import compress, own, packing
+from ptq_privacy.compression import compress, own
 from ptq_privacy.data import dataset, membership
 from ptq_privacy.data.calibration_set import calibration_set
 from ptq_privacy.data.kinds.images.augment import augmented
@@ -23,12 +22,8 @@ from ptq_privacy.files.checkpoints import (
     DIGEST_KEY,
     METADATA_KEY,
     Identity,
-    ModelRecord,
-    StoredModel,
 )
 from ptq_privacy.graph.folding import fold
-from ptq_privacy.networks import structure
-from ptq_privacy.networks.blueprint import Blueprint
 from ptq_privacy.networks.factories import Factory
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.stages.compress_models import compress_models
@@ -41,13 +36,17 @@ from ptq_privacy.training import sgd
 from ptq_privacy.training.sgd import Recipe
 from tests.conftest import REPOSITORY
 from tests.unit.compression.fast import fast
-from tests.unit.networks.lived_in import lived_in
+from tests.unit.exchange.stored import (
+    MODELS,
+    built_in,
+    images_of,
+    statistics_of,
+    stored_compressed,
+    stored_in_full,
+)
 
 METHODS = fragments.names("compressions")
 OWN = "tests.unit.exchange.own_networks"
-MODELS = (2, 3)
-STATISTICS = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.4)}
-RECORD = ModelRecord(0.9, 0.8)
 
 
 @pytest.fixture(autouse=True)
@@ -58,11 +57,6 @@ def _at_home(monkeypatch):
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def built_in(name, inputs, classes=7):
-    fragment = fragments.get("networks", name)
-    return Factory(fragment.function, fragment.defaults, classes, inputs, {"channels": inputs[0]})
 
 
 SMALL = {
@@ -79,50 +73,6 @@ WHOLE = {
     "mnasnet0_5": Factory(f"{OWN}:mnasnet", {}, 7, (3, 32, 32), {"channels": 3}),
 }
 FACTORIES = SMALL | DEEP | WHOLE
-
-
-def statistics_of(factory):
-    return {name: values[: factory.inputs[0]] for name, values in STATISTICS.items()}
-
-
-def images_of(factory, count=16, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(256, (count, *factory.inputs), generator=generator, dtype=torch.uint8)
-
-
-def stored_in_full(path, factory, models=MODELS):
-    """Networks that differ, stored as `train_models` stores them; by their numbers."""
-    fresh = factory.build()
-    unchanged = structure.difference(fresh, fresh)
-    made = Blueprint(factory, unchanged, "images", statistics_of(factory)).data
-    networks = {}
-    for model in models:
-        torch.manual_seed(model)
-        networks[model] = lived_in(factory.build())
-    shard = [StoredModel(m, network.state_dict(), RECORD, made) for m, network in networks.items()]
-    checkpoints.write(path, Identity("s", "d", "n", "full", models), shard)
-    return networks
-
-
-def stored_compressed(trained, path, variant, compressed):
-    """What is made of the models of a shard, stored as `compress_models` stores it.
-
-    compressed: from a network, its inputs and a seed to another and what is stored of it.
-    """
-    blueprint = blueprint_of(trained)
-    networks, shard = {}, []
-    for model in checkpoints.records(trained):
-        full = live(trained, model)
-        inputs = full.normalise(images_of(blueprint.factory, seed=1))
-        network, stored = compressed(full.network, inputs, model)
-        changes = structure.difference(full.network, network)
-        tensors = packing.encode(network.state_dict(), stored.weights)
-        made = replace(blueprint, structure=changes).data
-        shard.append(StoredModel(model, tensors, RECORD, made))
-        networks[model] = network
-    identity = Identity("s", "d", "n", str(variant), tuple(networks))
-    checkpoints.write(path, identity, shard)
-    return networks
 
 
 @torch.inference_mode()
