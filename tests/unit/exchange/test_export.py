@@ -99,7 +99,8 @@ def test_integers_stand_for_the_stored_weights_bit_for_bit(tmp_path):
     assert len(names) == 4
     for name in names:
         codes, scale, zero = (parts[f"{name}.{part}"] for part in ("codes", "scale", "zero_point"))
-        assert codes.dtype.itemsize == 1 and int(codes.astype(np.uint8).max()) <= 3
+        assert codes.dtype.itemsize == 1
+        assert int(codes.astype(np.uint8).max()) <= 3
         across = (-1, *[1] * (codes.ndim - 1))
         whole = codes.astype(np.float32) - zero.astype(np.float32).reshape(across)
         expected = state[name.removeprefix(onnx_graph.PREFIX)].numpy()

@@ -116,7 +116,7 @@ def _compare(written: bytes, network: Normalised, inputs: Tensor, what: str) -> 
     Raises:
         ValueError: it is above `TOLERANCE`, or a prediction differs by more than rounding.
     """
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
