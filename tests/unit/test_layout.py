@@ -112,5 +112,5 @@ def test_the_library_knows_nothing_of_snakemake_and_the_ground_nothing_of_torch(
 
 def test_what_make_runs_is_there():
     named = re.findall(r"-m (ptq_privacy[\w.]*)", (SCRIPTS.parents[1] / "Makefile").read_text())
-    assert len(named) == 3
+    assert len(named) == 4
     assert [name for name in named if importlib.util.find_spec(name) is None] == []

@@ -62,8 +62,8 @@ def stored(folder, name, variant):
     return path
 
 
-CASES = [("own", "nearest-w1.58-head8"), ("resnet6", "nearest-w4")]
-SLOW = [("vit", "nearest-w2-head8"), ("own", "obc-w8")]
+CASES = [("own", "nearest-w1.58-head8")]
+SLOW = [("resnet6", "nearest-w4"), ("vit", "nearest-w2-head8"), ("own", "obc-w8")]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,7 @@ def test_what_is_exported_answers_as_what_was_audited(tmp_path, name, variant):
     assert not any(b"/" in part.doc_string.encode() for part in graph.node)
 
 
+@pytest.mark.slow
 def test_integers_stand_for_the_stored_weights_bit_for_bit(tmp_path):
     path, output = stored(tmp_path, "own", "nearest-w2"), tmp_path / "net.onnx"
     export(path, MODEL, output)
@@ -107,6 +108,7 @@ def test_integers_stand_for_the_stored_weights_bit_for_bit(tmp_path):
         assert np.array_equal(whole * scale.reshape(across), expected)
 
 
+@pytest.mark.slow
 def test_what_answers_otherwise_is_not_written(tmp_path, monkeypatch):
     path, output = stored(tmp_path, "own", "nearest-w2"), tmp_path / "net.onnx"
     monkeypatch.setattr(exporting, "TOLERANCE", 0.0)
@@ -115,6 +117,7 @@ def test_what_answers_otherwise_is_not_written(tmp_path, monkeypatch):
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_weights_of_your_own_compression_stay_in_float32(tmp_path):
     factory, folder = FACTORIES["own"], tmp_path / "d"
     folder.mkdir()
