@@ -76,7 +76,15 @@ rule sweep_shadow_models:
         runtime=60,
     params:
         code=code("sweep_shadow_models", "attacks"),
-        settings=ATTACK_SETTINGS,
+        settings={
+            **ATTACK_SETTINGS,
+            # What chooses among attacks would try them all again at each number.
+            "attacks": {
+                name: attack.settings
+                for name, attack in STUDY.attacks.items()
+                if STUDY.needed([name]) == (name,)
+            },
+        },
     message:
         "Attacking {wildcards.network} on {wildcards.dataset} with fewer shadow models."
     script:

@@ -69,7 +69,7 @@ def references(part, wildcards):
     if part == "attacks of the cell":
         return [STUDY.attacks[a].function for a in cell_settings(wildcards)["attacks"]]
     if part == "headline":
-        return [STUDY.attacks[HEADLINE_ATTACK].function]
+        return [STUDY.attacks[a].function for a in STUDY.needed([HEADLINE_ATTACK])]
     return [f"ptq_privacy.data.kinds.{kind_of(config, wildcards.dataset)}.{part}"]
 
 
@@ -143,18 +143,20 @@ def cell_settings(wildcards):
     """What one cell is attacked with."""
     variant, adversary = wildcards.variant, wildcards.adversary
     names = STUDY.attacks_under(Variant.recorded(variant), adversary)
-    attacks = {name: STUDY.attacks[name].settings for name in names}
     return {
         **ATTACK_SETTINGS,
         "variant": variant,
         "adversary": adversary,
-        "attacks": attacks,
+        "attacks": {name: STUDY.attacks[name].settings for name in STUDY.needed(names)},
+        "wanted": STUDY.scores_of(names),
     }
 
 
 HEADLINE_SETTINGS = {
     **ATTACK_SETTINGS,
-    "attacks": {HEADLINE_ATTACK: STUDY.attacks[HEADLINE_ATTACK].settings},
+    "attacks": {
+        name: STUDY.attacks[name].settings for name in STUDY.needed([HEADLINE_ATTACK])
+    },
 }
 
 

@@ -24,6 +24,7 @@ def score(
     attacks: Mapping[str, Mapping[str, Any]],
     evidence: Evidence,
     wanted: Iterable[str] | None = None,
+    chosen: dict[str, list[str]] | None = None,
 ) -> dict[str, np.ndarray]:
     """What attacks say of every sample of every target.
 
@@ -31,6 +32,8 @@ def score(
         attacks: settings by name, in the order of the scores; defaults stand for what is left out.
         evidence: what they may look at.
         wanted: names of scores; all that the attacks give if None.
+        chosen: is told, by score, which other one stands behind it for each target, of attacks
+            that choose among the others.
 
     Returns:
         By score, float64 [T, samples].
@@ -42,7 +45,11 @@ def score(
     for name, settings in attacks.items():
         fragment = fragments.get("attacks", name)
         if wanted is None or gives(name) & set(wanted):
-            found |= fragment.find()(evidence, fragment.settings(settings))
+            own = fragment.settings(settings)
+            if fragment.more.get("chooses"):
+                others = {other: attacks[other] for other in attacks if other != name}
+                own |= {"attacks": others, "chosen": {} if chosen is None else chosen}
+            found |= fragment.find()(evidence, own)
     absent = sorted(set(wanted or ()) - set(found))
     if absent:
         raise ValueError(f"score {absent[0]!r} is none of {', '.join(found) or 'the attacks'}")

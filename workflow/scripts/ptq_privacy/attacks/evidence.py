@@ -8,7 +8,7 @@ models, and the pool's by draw, since he may compress a shadow model more than o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,7 @@ class Evidence:
         is the variant itself.
     target_correct, pool_correct: bool likewise, or empty where no attack asks for it.
     seed: of what is left out where a sample has more values on one side; pairs leave none out.
+    rehearsal: whether the targets are stand-ins, whose membership the attacker knows.
 
     The targets' own variant is the first of `target_phi`, the one that the adversary keeps the
     shadow models at the first of `pool_phi`.
@@ -45,6 +46,7 @@ class Evidence:
     target_correct: Mapping[str, np.ndarray] = field(default_factory=dict)
     pool_correct: Mapping[str, np.ndarray] = field(default_factory=dict)
     seed: int = 0
+    rehearsal: bool = False
 
     @classmethod
     def of(
@@ -150,6 +152,20 @@ class Evidence:
         """Whether models 2k and 2k+1 are trained on complementary halves, throughout."""
         even = len(self.member) % 2 == 0
         return even and bool((self.member[0::2] != self.member[1::2]).all())
+
+    def only(self, targets: Sequence[str], pool: Sequence[str]) -> Evidence:
+        """What is left for one who has targets and pool at these variants alone."""
+
+        def chosen(held: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+            return {name: held[name] for name in names if name in held}
+
+        return replace(
+            self,
+            target_phi=chosen(self.target_phi, targets),
+            pool_phi=chosen(self.pool_phi, pool),
+            target_correct=chosen(self.target_correct, targets),
+            pool_correct=chosen(self.pool_correct, pool),
+        )
 
     def others(self, target: int) -> np.ndarray:
         """A target's shadow models: the pool without its pair, or without itself; their numbers."""

@@ -34,11 +34,15 @@ def folds(
     Yields:
         Which targets of the evidence they stand in for, int; and the evidence of the stand-ins,
         models outside the fold, each of whom answered what the pool did in draw 0: at the targets'
-        variants where the adversary has them of the pool, else at the one he has.
+        variants where the adversary has them of the pool, else at the one he has. Stand-ins
+        have no others: what is tried on them is tried on themselves, in a single fold.
 
     Raises:
         ValueError: too few models.
     """
+    if evidence.rehearsal:
+        yield np.arange(len(evidence.targets)), evidence
+        return
     pool = len(evidence.member)
     if not can_stand_in(evidence):
         raise ValueError(
@@ -57,7 +61,7 @@ def folds(
 
 def can_stand_in(evidence: Evidence) -> bool:
     """Whether the pool is large enough for `folds`."""
-    return _fewest(evidence) >= LEAST
+    return evidence.rehearsal or _fewest(evidence) >= LEAST
 
 
 def _fewest(evidence: Evidence) -> int:
@@ -77,6 +81,7 @@ def _among_themselves(evidence: Evidence, models: np.ndarray, attacked: range) -
         target_correct=_as_targets(evidence.target_correct, evidence.pool_correct, chosen),
         pool_correct={variant: values[models] for variant, values in evidence.pool_correct.items()},
         seed=evidence.seed,
+        rehearsal=True,
     )
 
 

@@ -6,8 +6,9 @@ ROC from it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow as pa
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
 
+CHOSEN = "chosen"
 _KEYS = {"target": pa.int16(), "sample": pa.int32(), "label": pa.int16(), "member": pa.bool_()}
 
 
@@ -27,6 +29,8 @@ class Scores:
     label: np.ndarray  # int16 [samples]
     member: np.ndarray  # bool [targets, samples]
     attacks: dict[str, np.ndarray]  # float64 [targets, samples] each
+    chosen: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By attack that chooses among the others: which one stands behind each target's scores."""
 
 
 def write(
@@ -36,6 +40,7 @@ def write(
     member: np.ndarray,
     scores: Mapping[str, np.ndarray],
     origin: Origin | None = None,
+    chosen: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write the scores [targets, samples] of each attack; one row group a target.
 
@@ -43,6 +48,7 @@ def write(
         targets: model numbers, ascending.
         label: [samples].
         member: bool [targets, samples]: whether the target was trained on the sample.
+        chosen: as of `Scores`; it goes into the file's metadata.
 
     Raises:
         ValueError: names the file and the argument whose shape or values are wrong.
@@ -72,7 +78,8 @@ def write(
     arrays = [tables.to_arrow(values) for values in columns.values()]
     table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
     # The other columns never repeat a value.
-    tables.write(path, table, origin, rows_a_group=shape[1], dictionary=["target", "label"])
+    known = {**(origin or {}), CHOSEN: json.dumps(chosen or {})}
+    tables.write(path, table, known, rows_a_group=shape[1], dictionary=["target", "label"])
 
 
 def read(path: str | Path) -> Scores:
@@ -113,4 +120,5 @@ def read(path: str | Path) -> Scores:
         label=label,
         member=flat["member"].reshape(shape),
         attacks={attack: flat[attack].reshape(shape) for attack in attacks},
+        chosen=json.loads((table.schema.metadata or {}).get(CHOSEN.encode(), b"{}")),
     )

@@ -8,6 +8,7 @@ training the pool again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ def tabulate(scores: Scores, measured: Values) -> pd.DataFrame:
     Returns:
         Columns `attack`, `targets`, `members` and `nonmembers` (of the target with the fewest),
         `ties` (share of samples that share their score with another one, which no threshold parts),
+        `chosen` (which scores an attack took that chooses among the others; empty for them),
         `fpr_0.001_supported` (whether these non-members are enough for 0.1% to mean one or more),
         and for each metric `_mean` and `_std` (over targets, divided by their number less one; NaN
         for one target), `_low` and `_high` (the mean's 95% interval, as far as it is within 0..1),
@@ -72,6 +74,7 @@ def rows(scores: Scores, measured: Values) -> list[dict[str, Any]]:
     for attack, own in measured.items():
         row: dict[str, Any] = {"attack": attack, "targets": targets, **fewest}
         row["ties"] = np.mean([metrics.ties(target) for target in scores.attacks[attack]])
+        row["chosen"] = _counted(scores.chosen.get(attack, ()))
         row["fpr_0.001_supported"] = metrics.supports(fewest["nonmembers"], "tpr_at_fpr_0.001")
         pooled = metrics.roc(scores.member.ravel(), scores.attacks[attack].ravel())
         for name, metric in METRICS.items():
@@ -165,3 +168,9 @@ def from_table(table: pd.DataFrame) -> Values:
         drawn = {name: rows[name].to_numpy().reshape(shape) for name in METRICS}
         found[str(attack)] = {name: Resampled(own[0], own[1:]) for name, own in drawn.items()}
     return found
+
+
+def _counted(names: Sequence[str]) -> str:
+    """Names and for how many targets each stands, the most frequent first."""
+    count = Counter(names).most_common()
+    return "; ".join(name if len(count) == 1 else f"{name} ({n})" for name, n in count)

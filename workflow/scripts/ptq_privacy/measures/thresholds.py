@@ -9,7 +9,7 @@ is measured here: the rates that it really gives, and what a call is worth.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,16 +27,18 @@ PRIORS = (0.5, 0.1, 0.01)
 
 
 def calibrate(
-    evidence: Evidence, attacks: Mapping[str, Mapping[str, Any]]
+    evidence: Evidence,
+    attacks: Mapping[str, Mapping[str, Any]],
+    wanted: Iterable[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Each attack's thresholds for each target: float64 [targets, FPRS]; call what lies above.
 
     A threshold lets through at most that share of the non-members of all stand-ins together. Errors
-    are those of `stand_ins.folds`.
+    are those of `stand_ins.folds`; `wanted` is as of `attacks.score`.
     """
     found: dict[str, np.ndarray] = {}
     for rows, theirs in stand_ins.folds(evidence):
-        for attack, values in score(attacks, theirs).items():
+        for attack, values in score(attacks, theirs, wanted).items():
             each = found.setdefault(attack, np.empty((len(evidence.targets), len(FPRS))))
             each[rows] = [highest_but(values[~theirs.member], fpr) for fpr in FPRS]
     return found

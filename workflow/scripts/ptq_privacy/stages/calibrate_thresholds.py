@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ptq_privacy.attacks import gives
 from ptq_privacy.attacks.gathering import gather
 from ptq_privacy.files import scores as score_files
 from ptq_privacy.files import tables
@@ -49,8 +48,8 @@ def calibrate_thresholds(
         known = score_files.read(path)
         if (pool, asked) not in calibrated:
             evidence, attacked = gather(logits, variant, adversary, targets, models, seed)
-            own = {name: attacks[name] for name in attacks if gives(name) & set(known.attacks)}
-            calibrated[pool, asked] = attacked.member, thresholds.calibrate(evidence, own)
+            limits = thresholds.calibrate(evidence, attacks, known.attacks)
+            calibrated[pool, asked] = attacked.member, limits
         member, limits = calibrated[pool, asked]
         if not np.array_equal(known.member, member):
             raise ValueError(f"{path} and {logits[variant][0]} disagree about members; remove both")

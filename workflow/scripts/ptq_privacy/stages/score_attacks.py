@@ -20,6 +20,7 @@ def score_attacks(
     targets: int,
     models: int,
     attacks: Mapping[str, Mapping[str, Any]],
+    wanted: Sequence[str],
     seed: int,
     origin: Origin,
 ) -> None:
@@ -28,11 +29,14 @@ def score_attacks(
     Args:
         logits, models: as of `gather`.
         attacks: their settings by name.
+        wanted: the scores to write.
         seed: of what an attack leaves out at random.
 
     Raises:
         ValueError: as of `gather`.
     """
     evidence, attacked = gather(logits, variant, adversary, targets, models, seed)
-    columns = score(attacks, evidence)
-    scores.write(output, attacked.models, attacked.label, attacked.member, columns, origin)
+    chosen: dict[str, list[str]] = {}
+    columns = score(attacks, evidence, wanted, chosen)
+    known = attacked.models, attacked.label, attacked.member
+    scores.write(output, *known, columns, origin, chosen)

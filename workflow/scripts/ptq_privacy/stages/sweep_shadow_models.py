@@ -54,11 +54,13 @@ def sweep_shadow_models(
     total: dict[tuple[int, str], np.ndarray] = {}  # [metrics, weights, targets]
     draws: dict[int, np.ndarray] = {}  # [targets]
     for attacked, _, chosen in _sets(targets, models, seed):
-        evidence = Evidence.of(
-            pool.phi[attacked],
-            pool.phi[chosen],
-            pool.member[chosen],
-            [chosen.index(target) for target in attacked],
+        evidence = Evidence(
+            targets=tuple(chosen.index(target) for target in attacked),
+            member=pool.member[chosen],
+            target_phi={"full": pool.phi[attacked]},
+            pool_phi={"full": pool.phi[chosen][:, None]},
+            target_correct={"full": pool.correct[attacked]},
+            pool_correct={"full": pool.correct[chosen][:, None]},
         )
         size = len(chosen) - 2
         draws.setdefault(size, np.zeros(targets))[attacked] += 1

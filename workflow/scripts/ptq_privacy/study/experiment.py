@@ -74,8 +74,17 @@ class Study:
     @property
     def scores(self) -> tuple[str, ...]:
         """The scores that the study's attacks give, in their order."""
-        known = [fragments.get("attacks", name).more["scores"] for name in self.attacks]
+        return self.scores_of(self.attacks)
+
+    def scores_of(self, attacks: Iterable[str]) -> tuple[str, ...]:
+        """The scores that some attacks give, in their order."""
+        known = [fragments.get("attacks", name).more["scores"] for name in attacks]
         return tuple(score for scores in known for score in scores)
+
+    def needed(self, attacks: Iterable[str]) -> tuple[str, ...]:
+        """These attacks, and all others where one of these chooses among them."""
+        choose = any(fragments.get("attacks", name).more.get("chooses") for name in attacks)
+        return tuple(self.attacks) if choose else tuple(attacks)
 
     @property
     def built_in_variants(self) -> tuple[Variant, ...]:
@@ -229,6 +238,9 @@ def _attacks(attacks: Mapping[str, Any]) -> dict[str, Named]:
         fragment = fragments.get("attacks", name)
         settings = {**fragment.defaults, **attacks.get(name, {})}
         found[name] = Named(name, fragment.function, settings, fragment=name)
+    choosing = [a for a in found if fragments.get("attacks", a).more.get("chooses")]
+    if choosing and len(choosing) == len(found):
+        raise ValueError(f"attacks.methods: {choosing[0]} needs other attacks to choose from")
     everywhere = [a for a in found if all(runs(a, each) for each in attacks["adversaries"])]
     scores = [s for name in everywhere for s in fragments.get("attacks", name).more["scores"]]
     if attacks["headline"] not in scores:

@@ -20,7 +20,7 @@ SCHEMAS = SCRIPTS.parent / "schemas"
 
 KINDS = {
     "compressions": {"together", "work", "widest"},
-    "attacks": {"scores", "adversaries"},
+    "attacks": {"scores", "adversaries", "chooses"},
     "networks": {"kind"},
     "sources": {"kind", "shape", "classes", "files"},
 }

@@ -1,0 +1,82 @@
+"""The strongest attack at hand: whichever finds most in models that stand in for the target.
+
+What a network leaks is what its best attacker gets, and which attack that is depends on the
+network, its compression and what the attacker has. He can try them all on shadow models, whose
+members he knows, and take the one that does best: nothing of the target enters into the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ptq_privacy.attacks import score, stand_ins
+from ptq_privacy.attacks.evidence import Evidence
+from ptq_privacy.study import fragments
+from ptq_privacy.study.adversaries import DEFAULT
+
+STAND_INS = 12  # of a fold that every attack is tried on
+
+
+def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The scores of the attack that finds most in the stand-ins of each target's fold.
+
+    An adversary who has several variants tries each attack on every part of his evidence that it
+    can look at: (targets and pool) at their own variant, their own by the full pool, and, if he has
+    the targets there, at full precision; and on all of it. What is compared is `stand_ins.worth`.
+
+    Args:
+        evidence: of any membership; where too few shadow models can stand in, the first attack is
+            taken.
+        settings: `attacks`: settings of the others by name. `chosen`: is told under `strongest`
+            which score it was for each target, and on which part of the evidence.
+
+    Raises:
+        ValueError: no other attack.
+    """
+    if not settings["attacks"]:
+        raise ValueError("attacks.methods: strongest needs other attacks to choose from")
+    own = _all_scores(evidence, settings["attacks"])
+    names = list(own)
+    choice = np.zeros(len(evidence.targets), np.int64)
+    if stand_ins.can_stand_in(evidence):
+        for rows, theirs in stand_ins.folds(evidence, models=STAND_INS):
+            tried = own if theirs is evidence else _all_scores(theirs, settings["attacks"])
+            member = theirs.member[list(theirs.targets)]
+            choice[rows] = np.argmax([stand_ins.worth(member, tried[name]) for name in names])
+    settings["chosen"]["strongest"] = [names[place] for place in choice]
+    found = np.stack([own[names[place]][row] for row, place in enumerate(choice)])
+    return {"strongest": found}
+
+
+def _all_scores(
+    evidence: Evidence, attacks: Mapping[str, Mapping[str, Any]]
+) -> dict[str, np.ndarray]:
+    """By score and part of the evidence, [targets, samples]."""
+    found: dict[str, np.ndarray] = {}
+    for part, seen, adversaries in _parts(evidence):
+        able = {
+            name: attacks[name]
+            for name in attacks
+            if set(fragments.get("attacks", name).more.get("adversaries", DEFAULT)) & adversaries
+        }
+        if able:
+            found |= {f"{name}{part}": values for name, values in score(able, seen).items()}
+    return found
+
+
+def _parts(evidence: Evidence) -> Iterator[tuple[str, Evidence, set[str]]]:
+    """What to call a part of the evidence, the part, and the adversaries who have as much."""
+    own, *_ = evidence.target_phi
+    pool = list(evidence.pool_phi)
+    if len(pool) == 1:
+        yield "", evidence, set(DEFAULT)
+        return
+    yield ", compressed", evidence.only([own], [own]), {"adaptive"}
+    yield ", full shadow models", evidence.only([own], pool[1:]), {"transfer"}
+    yield ", compressed and full shadow models", evidence.only([own], pool), {"informed"}
+    if len(evidence.target_phi) > 1:
+        yield ", full", evidence.only(pool[1:], pool[1:]), {"adaptive"}
+        yield ", both", evidence, {"both"}
