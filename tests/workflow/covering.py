@@ -41,7 +41,10 @@ PATHS = {
     "cifar-100": "cifar-100.tar.gz",
     "fashion-mnist": "fashion-mnist",
     "folder": "images",
+    "banking77": "banking77",
     "locations": "locations.tgz",
+    "table": "people.csv",
+    "text": "texts.csv",
     "npz": "images.npz",
     "parquet": "images.parquet",
     "tiny-imagenet": "tiny-imagenet.zip",
@@ -59,6 +62,11 @@ GIVEN: dict[str, list[Any]] = {
     f"{DATASET}.image_shape": [[1, 8, 8]],
     f"{DATASET}.image_column": ["image"],
     f"{DATASET}.label_column": ["label"],
+    f"{DATASET}.text_column": ["text"],
+    f"{NETWORK}.settings.multiple": [0.25, 2],
+    f"{NETWORK}.settings.width": [8],
+    f"{DATASET}.leave_out": [["id"]],
+    f"{DATASET}.categories": [["city"]],
     f"{DATASET}.resize of folder": [[9, 7]],
     # Of the built-in networks one; tests/unit/networks has all, at every compression.
     "networks": [["resnet18"]],
@@ -87,6 +95,11 @@ ELSEWHERE = {
     "device": "cuda needs a GPU",
     f"{DATASET}.path": "set for every source that needs one",
     f"{DATASET}.test_fraction of parquet": "as for the other sources",
+    f"{DATASET}.test_fraction of table": "as for the other sources",
+    f"{DATASET}.test_fraction of text": "as for the other sources",
+    f"{DATASET}.truncate of banking77": "as for texts of one's own",
+    f"{DATASET}.length": "must hold the texts, or they are cut: tests/unit/data",
+    f"{NETWORK}.settings.heads": "divides the width: tests/unit/networks",
     f"{DATASET}.resize": "as for folders",
     f"{DATASET}.test_split": "needs data with both parts, tests/unit/data",
     f"{NETWORK}.settings.model": "tests/unit/networks",
@@ -110,6 +123,7 @@ NEEDS = {
 OF_KIND: dict[str, tuple[str, str, dict[str, Any]]] = {
     "images": ("digits", "resnet6", {"widths": [4, 8]}),
     "rows": ("locations", "mlp", {"widths": [8]}),
+    "tokens": ("banking77", "transformer", {"width": 8, "hidden": 8, "depth": 1}),
 }
 """By kind of samples: a source, a network and its settings, where a corner names none."""
 
@@ -289,7 +303,13 @@ def _data(config: dict[str, Any], values: dict[str, Any], owners: set[tuple[str,
         if name.startswith(f"{DATASET}.") and name != f"{DATASET}.source":
             entry[name.removeprefix(f"{DATASET}.")] = copy.deepcopy(value)
     # So few samples do not reach every class of published data.
-    if entry.get("audit_samples", 64) < 64 and source not in ("folder", "npz", "parquet"):
+    if entry.get("audit_samples", 64) < 64 and source not in (
+        "folder",
+        "npz",
+        "parquet",
+        "table",
+        "text",
+    ):
         raise Clash
     config["datasets"] = {values.get("datasets", "data"): entry}
 
@@ -316,7 +336,8 @@ def _network(config: dict[str, Any], values: dict[str, Any], owners: set[tuple[s
     settings: dict[str, Any] = {}
     fragment = next((name for kind, name in owners if kind == "networks"), None)
     if f"{NETWORK}.factory" in own:
-        if fragment:
+        (dataset,) = config["datasets"].values()
+        if fragment or fragments.get("sources", dataset["source"]).more["kind"] != "images":
             raise Clash
         entry["factory"] = own[f"{NETWORK}.factory"]
     else:

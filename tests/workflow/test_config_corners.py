@@ -20,7 +20,7 @@ from tests.unit.data import published_archives
 from tests.workflow import covering
 
 SEED = 0
-STUDIES = 12  # that hold all corners, so that no study need be made to count them
+STUDIES = 18  # that hold all corners, so that no study need be made to count them
 RUN = STUDIES if os.environ.get("PTQ_PRIVACY_CORNERS") == "all" else 2
 
 
@@ -40,8 +40,13 @@ def write_data(path, source, flat=False):
         published_archives.cifar(source, path, 200, 100)
     elif source == "fashion-mnist":
         published_archives.fashion_mnist(path, 80, 40)
-    elif source == "locations":
-        published_archives.locations(path)
+    elif source in ("locations", "banking77"):
+        getattr(published_archives, source)(path)
+    elif source in ("table", "text"):
+        rows = [f"{n},{n % 7},{n % 3},{n % 2}" for n in range(160)]
+        words = [f"the number {n} of {n % 7},{('no', 'yes')[n % 2]}" for n in range(160)]
+        header, lines = ("id,age,city,label", rows) if source == "table" else ("text,label", words)
+        path.write_text("\n".join([header, *lines]) + "\n")
     elif source == "tiny-imagenet":
         published_archives.tiny_imagenet(path, 200, 200)
     images, labels = two_classes(300 if source == "npz" else 80)  # most are for the test

@@ -97,6 +97,14 @@ def test_a_small_resnet_has_a_stage_a_width(widths):
     assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
 
+@pytest.mark.parametrize(("multiple", "expected"), [(0.5, [2, 4]), (3, [12, 24]), (0.01, [1, 1])])
+def test_a_small_resnet_may_be_a_multiple_as_wide(multiple, expected):
+    function = fragments.get("networks", "resnet6").function
+    settings = {"widths": [4, 8], "multiple": multiple}
+    network = Factory(function, settings, 10, (1, 8, 8), {"channels": 1}).build()
+    assert [stage.conv2.out_channels for stage in network.stages] == expected
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match=r"networks: unknown name 'vgg16'; allowed: .*resnet6, "):
         build("vgg16", 10, 3)

@@ -56,12 +56,13 @@ class SmallResNet(nn.Module):
         return self.fc(self.avgpool(features).flatten(1))  # [N, classes]
 
 
-def build(classes: int, channels: int, widths: Sequence[int]) -> nn.Module:
+def build(classes: int, channels: int, widths: Sequence[int], multiple: float = 1) -> nn.Module:
     """A network with fresh random weights for images [N, channels, H, W].
 
     Args:
         classes: logits of each image.
         channels: of the images.
         widths: channels of each stage.
+        multiple: of these that there are, rounded, and one at least.
     """
-    return SmallResNet(widths, classes, channels)
+    return SmallResNet([max(1, round(multiple * width)) for width in widths], classes, channels)
