@@ -6,6 +6,8 @@ import pytest
 from ptq_privacy import attacks
 from ptq_privacy.attacks import metrics, stand_ins, strongest
 from ptq_privacy.attacks.evidence import Evidence
+from ptq_privacy.files import scores as score_files
+from ptq_privacy.measures import leakage
 from tests.unit.attacks import pools
 from tests.unit.attacks.test_lira_moderated import case, given
 
@@ -108,3 +110,16 @@ def test_it_needs_others():
     phi = pools.answers(member)
     with pytest.raises(ValueError, match=r"attacks.methods: strongest needs other attacks"):
         attacks.score({"strongest": {}}, Evidence.of(phi, phi, member, range(6)))
+
+
+def test_what_was_chosen_is_in_the_score_file_and_the_leakage_table(tmp_path):
+    member, phi, compressed = case(8, 200)
+    evidence = given("informed", member, phi, compressed, range(8))
+    values, chosen = scored(evidence)
+    path, label = tmp_path / "scores", np.zeros(200, np.int16)
+    known = {"strongest": values, "other": values}
+    score_files.write(path, range(8), label, member, known, None, {"strongest": chosen})
+    assert score_files.read(path).chosen == {"strongest": chosen}
+    table = leakage.measure(path, 0).set_index("attack")["chosen"]
+    assert all(name in table["strongest"] for name in set(chosen))
+    assert table["other"] == ""

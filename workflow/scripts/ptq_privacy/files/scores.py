@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
@@ -115,10 +116,11 @@ def read(path: str | Path) -> Scores:
             "targets ascending"
         )
     shape = (len(targets), samples)
+    known = pq.read_schema(path).metadata or {}
     return Scores(
         targets=tuple(int(target) for target in targets),
         label=label,
         member=flat["member"].reshape(shape),
         attacks={attack: flat[attack].reshape(shape) for attack in attacks},
-        chosen=json.loads((table.schema.metadata or {}).get(CHOSEN.encode(), b"{}")),
+        chosen=json.loads(known.get(CHOSEN.encode(), b"{}")),
     )
