@@ -53,7 +53,8 @@ def main() -> None:
 
 def several(name: str, options: argparse.Namespace) -> Models:
     """Networks, each with normalisation that has seen its own samples."""
-    models, samples = [], []
+    models: list[nn.Module] = []
+    samples: list[Tensor] = []
     for seed in range(options.models):
         torch.manual_seed(seed)
         if name == "mlp":
