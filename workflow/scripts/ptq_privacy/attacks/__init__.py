@@ -20,6 +20,11 @@ def gives(attack: str) -> set[str]:
     return set(fragments.get("attacks", attack).more["scores"])
 
 
+def chooses(attack: str) -> bool:
+    """Whether an attack chooses among the others."""
+    return bool(fragments.get("attacks", attack).more.get("chooses", False))
+
+
 def score(
     attacks: Mapping[str, Mapping[str, Any]],
     evidence: Evidence,
@@ -42,15 +47,20 @@ def score(
         ValueError: an attack or a setting is unknown, or a wanted score is none of theirs.
     """
     found: dict[str, np.ndarray] = {}
-    for name, settings in attacks.items():
+    # Those that choose among the others come last, so that nothing is done twice.
+    for name in sorted(attacks, key=lambda name: chooses(name)):
         fragment = fragments.get("attacks", name)
         if wanted is None or gives(name) & set(wanted):
-            own = fragment.settings(settings)
-            if fragment.more.get("chooses"):
-                others = {other: attacks[other] for other in attacks if other != name}
-                own |= {"attacks": others, "chosen": {} if chosen is None else chosen}
+            own = fragment.settings(attacks[name])
+            if chooses(name):
+                others = {other: attacks[other] for other in attacks if not chooses(other)}
+                own |= {"attacks": others, "scores": found}
+                own["chosen"] = {} if chosen is None else chosen
             found |= fragment.find()(evidence, own)
     absent = sorted(set(wanted or ()) - set(found))
     if absent:
         raise ValueError(f"score {absent[0]!r} is none of {', '.join(found) or 'the attacks'}")
-    return found if wanted is None else {name: found[name] for name in wanted}
+    if wanted is not None:
+        return {name: found[name] for name in wanted}
+    # No score of two attacks has the same name.
+    return {name: found[name] for attack in attacks for name in found if name in gives(attack)}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ptq_privacy.attacks import score, stand_ins
+from ptq_privacy.attacks import gives, score, stand_ins
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.study import fragments
 from ptq_privacy.study.adversaries import DEFAULT
@@ -30,15 +30,16 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
     Args:
         evidence: of any membership; where too few shadow models can stand in, the first attack is
             taken.
-        settings: `attacks`: settings of the others by name. `chosen`: is told under `strongest`
-            which score it was for each target, and on which part of the evidence.
+        settings: `attacks`: settings of the others by name; `scores`: what of theirs is known of
+            all the evidence. `chosen`: is told under `strongest` which score it was for each
+            target, and on which part of the evidence.
 
     Raises:
         ValueError: no other attack.
     """
     if not settings["attacks"]:
         raise ValueError("attacks.methods: strongest needs other attacks to choose from")
-    own = _all_scores(evidence, settings["attacks"])
+    own = _all_scores(evidence, settings["attacks"], settings["scores"])
     names = list(own)
     choice = np.zeros(len(evidence.targets), np.int64)
     if stand_ins.can_stand_in(evidence):
@@ -52,9 +53,11 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
 
 
 def _all_scores(
-    evidence: Evidence, attacks: Mapping[str, Mapping[str, Any]]
+    evidence: Evidence,
+    attacks: Mapping[str, Mapping[str, Any]],
+    known: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """By score and part of the evidence, [targets, samples]."""
+    """By score and part of the evidence, [targets, samples]; `known` are of the whole evidence."""
     found: dict[str, np.ndarray] = {}
     for part, seen, adversaries in _parts(evidence):
         able = {
@@ -62,8 +65,12 @@ def _all_scores(
             for name in attacks
             if set(fragments.get("attacks", name).more.get("adversaries", DEFAULT)) & adversaries
         }
-        if able:
-            found |= {f"{name}{part}": values for name, values in score(able, seen).items()}
+        wanted = set().union(*map(gives, able)) if able else set()
+        if seen is evidence and known is not None and wanted <= set(known):
+            values = {name: known[name] for name in known if name in wanted}
+        else:
+            values = score(able, seen)
+        found |= {f"{name}{part}": value for name, value in values.items()}
     return found
 
 

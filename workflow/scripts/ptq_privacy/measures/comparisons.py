@@ -62,6 +62,8 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
     full = next((own for (variant, _), own in measured.items() if variant == "full"), None)
     if full is None:
         raise ValueError("full precision is not among what was measured")
+    for own in measured.values():
+        _check_same_targets(own.leakage, full.leakage)
     rows = []
     known = {"targets": int(full.leakage["targets"].iloc[0])}
     nonmembers = int(full.leakage["nonmembers"].iloc[0])
@@ -69,7 +71,7 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
         for metric in METRICS:
             # An attack need not run under every adversary, nor at full precision.
             values = {
-                cell: _value(own, full, attack, metric)
+                cell: own.values[attack][metric]
                 for cell, own in measured.items()
                 if attack in own.values
             }
@@ -99,12 +101,12 @@ def table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _value(own: Measured, full: Measured, attack: str, metric: str) -> Resampled:
+def _check_same_targets(own: pd.DataFrame, full: pd.DataFrame) -> None:
     shared = ["targets", "members", "nonmembers"]
-    rows = own.leakage.loc[own.leakage["attack"] == attack, shared]
-    if not (rows == full.leakage[shared].iloc[0]).all(axis=None):
+    other = (own[shared] != full[shared].iloc[0]).any(axis=1)
+    if other.any():
+        attack = own.loc[other, "attack"].iloc[0]
         raise ValueError(f"{attack}: the files compared are not of the same targets and members")
-    return own.values[attack][metric]
 
 
 def _rows(values: Mapping[tuple[str, str], Resampled]) -> list[dict[str, object]]:

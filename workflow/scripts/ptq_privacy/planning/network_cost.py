@@ -23,7 +23,7 @@ def measure(factory: Factory, operations: bool = True) -> NetworkCost:
     """Count on the real network, its attention taken apart, with samples without content.
 
     Args:
-        operations: whether to count a pass's too, for which torch imports its compiler.
+        operations: whether to count a pass's too.
     """
     empty = torch.zeros(2, *factory.inputs)
     network = taken_apart(factory.build().eval(), empty)
@@ -41,11 +41,13 @@ def measure(factory: Factory, operations: bool = True) -> NetworkCost:
 
         module.register_forward_hook(hook)
 
-    network = network.to("meta")
+    # Without content a pass costs nothing, but torch imports its compiler for it.
+    device = torch.device("meta" if operations else "cpu")
+    network = network.to(device)
     for name, module in network.named_modules():
         if not list(module.children()):
             record(name, module)
-    one = torch.empty(1, *factory.inputs, device="meta")
+    one = torch.zeros(1, *factory.inputs, device=device)
     with torch.no_grad():
         flops = _operations(network, one) if operations else 0
         if not operations:
