@@ -4,6 +4,9 @@ import numpy as np
 
 from ptq_privacy.attacks import sides
 from ptq_privacy.attacks.evidence import Evidence
+from ptq_privacy.study.adversaries import ADVERSARIES, DEFAULT, FULL
+
+COMPRESSED = "w2"
 
 
 def in_pairs(models, samples, seed=0):
@@ -45,6 +48,35 @@ def evidence(phi, member, targets, **more):
         target_correct={"full": phi[list(targets)] > 0},
         pool_correct={"full": phi[:, None] > 0},
         **more,
+    )
+
+
+def compressed(phi, draws=1, seed=0):
+    """What compressed models answer [models, draws, samples, queries], fainter and noisier."""
+    models, samples, queries = phi.shape
+    noise = np.random.default_rng((seed, 2)).normal(size=(models, draws, samples, queries))
+    return 0.7 * phi[:, None] - 0.3 + 0.5 * noise
+
+
+def held(adversary, member, phi, own, targets, above=(0.0, 0.0)):
+    """What an adversary has of targets at a variant; of `full`, where nothing is compressed.
+
+    phi: at full precision, [models, samples, queries]. own: compressed, [models, draws, ...].
+    above: what phi exceeds where an answer is right, at full precision and compressed.
+    """
+    known, variant = (DEFAULT[0], FULL) if adversary == FULL else (adversary, COMPRESSED)
+    has, targets = ADVERSARIES[known], list(targets)
+    values = {FULL: phi[:, None], COMPRESSED: own if has.draws else own[:, :1]}
+    right = {
+        name: values[name] > least for name, least in zip((FULL, COMPRESSED), above, strict=True)
+    }
+    return Evidence(
+        targets=tuple(targets),
+        member=member,
+        target_phi={name: values[name][targets, 0] for name in has.of_targets(variant)},
+        pool_phi={name: values[name] for name in has.of_pool(variant)},
+        target_correct={name: right[name][targets, 0] for name in has.of_targets(variant)},
+        pool_correct={name: right[name] for name in has.of_pool(variant)},
     )
 
 

@@ -7,6 +7,7 @@ from scipy import stats
 from ptq_privacy import attacks
 from ptq_privacy.attacks import metrics
 from ptq_privacy.study import fragments
+from ptq_privacy.study.adversaries import DEFAULT
 from tests.unit.attacks import pools
 
 NAMES = fragments.names("attacks")
@@ -28,8 +29,16 @@ def memberships(name):
     return [each for each in MEMBERSHIPS if not (chooses and each.startswith("many"))]
 
 
+def under(name):
+    """The adversaries under which an attack runs."""
+    return fragments.get("attacks", name).more.get("adversaries", DEFAULT)
+
+
 every_attack_and_membership = pytest.mark.parametrize(
     ("name", "membership"), [(name, each) for name in NAMES for each in memberships(name)]
+)
+every_attack_and_adversary = pytest.mark.parametrize(
+    ("name", "adversary"), [(name, adversary) for name in NAMES for adversary in under(name)]
 )
 several_queries = pytest.mark.parametrize("queries", [1, 3])
 
@@ -40,6 +49,13 @@ def case(membership, samples, queries=1, effect=1.0, targets=None, location=1.0)
     targets = range(len(member)) if targets is None else targets
     phi = pools.answers(member, queries, effect, location=location)
     return member[list(targets)], pools.evidence(phi, member, targets)
+
+
+def held(adversary, samples, effect):
+    """Who is a member of which target, and what an adversary has where variants differ."""
+    member = MEMBERSHIPS["pairs"](samples)
+    phi = pools.answers(member, effect=effect, location=1.0)
+    return member, pools.held(adversary, member, phi, pools.compressed(phi), range(len(member)))
 
 
 def options(name):
@@ -137,17 +153,13 @@ def test_the_order_and_the_number_of_targets_change_nothing(name, membership, qu
         np.testing.assert_allclose(again[score], values[some], rtol=1e-12, atol=1e-12)
 
 
-@every_accepted_setting
-@several_queries
-def test_models_that_learned_nothing_give_nothing_away(name, settings, membership, queries):
+def assert_gives_nothing_away(member, found):
     """AUC of 0.5 for each target, by the exact error of ranks; and for all targets together.
 
     Targets share shadow models, so together the measure is of each sample: how much more of the
     others it outscores in targets that were trained on it than in targets that were not. Samples
     are independent, and their spread gives the error.
     """
-    member, evidence = case(membership, 1500, queries, effect=0.0)
-    found = scored(name, evidence, settings)
     for score, values in found.items():
         for inside, own in zip(member, values, strict=True):
             members, others = inside.sum(), (~inside).sum()
@@ -161,13 +173,36 @@ def test_models_that_learned_nothing_give_nothing_away(name, settings, membershi
         assert abs(gain.mean()) <= 4 * gain.std() / np.sqrt(len(gain)), score
 
 
+@every_accepted_setting
+@several_queries
+def test_models_that_learned_nothing_give_nothing_away(name, settings, membership, queries):
+    member, evidence = case(membership, 1500, queries, effect=0.0)
+    assert_gives_nothing_away(member, scored(name, evidence, settings))
+
+
+@every_attack_and_adversary
+def test_under_every_adversary_who_learned_nothing_gives_nothing_away(name, adversary):
+    member, evidence = held(adversary, 1500, effect=0.0)
+    assert_gives_nothing_away(member, scored(name, evidence))
+
+
+def mean_auc(member, values):
+    return np.mean([metrics.auc(*target) for target in zip(member, values, strict=True)])
+
+
 @every_attack_and_membership
 @several_queries
 def test_models_that_memorize_are_found_out(name, membership, queries):
     member, evidence = case(membership, 600, queries, effect=3.0)
     for score, values in scored(name, evidence).items():
-        each = [metrics.auc(*target) for target in zip(member, values, strict=True)]
-        assert np.mean(each) > 0.7, score
+        assert mean_auc(member, values) > 0.7, score
+
+
+@every_attack_and_adversary
+def test_under_every_adversary_who_memorizes_is_found_out(name, adversary):
+    member, evidence = held(adversary, 600, effect=3.0)
+    for score, values in scored(name, evidence).items():
+        assert mean_auc(member, values) > 0.65, score
 
 
 @pytest.mark.parametrize(("name", "key", "value"), REFUSED)

@@ -5,39 +5,14 @@ import pytest
 from scipy import optimize, special, stats
 
 from ptq_privacy.attacks import lira_moderated, metrics, sides
-from ptq_privacy.attacks.evidence import Evidence
 from tests.unit.attacks import pools
-
-FULL, OWN = "full", "w2"
 
 
 def case(models, samples, queries=1, effect=1.0, membership=pools.in_pairs, draws=1, seed=0):
     """Who is a member, phi at full precision [P, S, Q] and compressed [P, draws, S, Q]."""
     member = membership(models, samples, seed)
     phi = pools.answers(member, queries, effect, seed, location=2.0)
-    generator = np.random.default_rng((seed, 2))
-    noise = generator.normal(size=(models, draws, samples, queries))
-    return member, phi, 0.7 * phi[:, None] - 0.3 + 0.5 * noise
-
-
-def given(adversary, member, phi, compressed, targets):
-    """What an adversary has; at full precision, nothing is compressed."""
-    targets = list(targets)
-    own = {OWN: compressed[targets, 0]}
-    kept = {FULL: phi[:, None]}
-    return Evidence(
-        targets=tuple(targets),
-        member=member,
-        target_phi={
-            "full": {FULL: phi[targets]},
-            "both": own | {FULL: phi[targets]},
-        }.get(adversary, own),
-        pool_phi={
-            "full": kept,
-            "transfer": kept,
-            "adaptive": {OWN: compressed[:, :1]},
-        }.get(adversary, {OWN: compressed} | kept),
-    )
+    return member, phi, pools.compressed(phi, draws, seed)
 
 
 def scored(evidence):
@@ -165,7 +140,7 @@ ADVERSARIES = ["full", "transfer", "adaptive", "informed", "both"]
 def test_every_target_is_scored_as_by_the_slow_transcription(adversary, models, queries, draws):
     known = case(models, 60, queries, draws=draws)
     targets = [models - 1, 0, 1]
-    found = scored(given(adversary, *known, targets))
+    found = scored(pools.held(adversary, *known, targets))
     expected = slow_scores(adversary, *known, targets)
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
 
@@ -196,7 +171,7 @@ def test_trigamma_is_inverted(value):
 def test_models_that_learned_nothing_are_at_chance(adversary, membership):
     """AUC 0.5, and TPR at 1 % FPR (floor(n a) + 1) / (n + 1), over samples that are independent."""
     member, phi, compressed = case(8, 3000, effect=0.0, membership=membership)
-    values = scored(given(adversary, member, phi, compressed, range(8)))
+    values = scored(pools.held(adversary, member, phi, compressed, range(8)))
     n = int((~member).sum(axis=1).mean())
     tpr = [metrics.tpr_at_fpr(m, v, 0.01) for m, v in zip(member, values, strict=True)]
     auc = [metrics.auc(m, v) for m, v in zip(member, values, strict=True)]
@@ -209,7 +184,7 @@ def test_few_shadow_models_find_more_than_lira_finds_with_them():
     from ptq_privacy import attacks
 
     member, phi, compressed = case(6, 3000, effect=2.0)
-    evidence = given("full", member, phi, compressed, range(6))
+    evidence = pools.held("full", member, phi, compressed, range(6))
     found = attacks.score({"lira": {}, "lira_moderated": {}}, evidence)
     tpr = {
         name: np.mean([metrics.tpr_at_fpr(m, v, 0.01) for m, v in zip(member, s, strict=True)])
@@ -229,5 +204,5 @@ def test_constant_and_almost_constant_answers_are_finite_scores(membership, mode
             flat = phi.copy()
             flat[:, part] = 3.25 + spread * phi[:, part]
             for adversary in ADVERSARIES:
-                values = scored(given(adversary, member, flat, compressed, range(models)))
+                values = scored(pools.held(adversary, member, flat, compressed, range(models)))
                 assert np.isfinite(values).all(), (spread, part, adversary)

@@ -9,7 +9,7 @@ from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.files import scores as score_files
 from ptq_privacy.measures import leakage
 from tests.unit.attacks import pools
-from tests.unit.attacks.test_lira_moderated import case, given
+from tests.unit.attacks.test_lira_moderated import case
 
 OTHERS = {"lira": {}, "lira_moderated": {}, "global_threshold": {}}
 
@@ -22,7 +22,7 @@ def scored(evidence, others=OTHERS):
 
 def test_each_targets_scores_are_those_of_the_best_on_the_stand_ins_of_its_fold():
     member, phi, compressed = case(18, 800)
-    evidence = given("adaptive", member, phi, compressed, range(18))
+    evidence = pools.held("adaptive", member, phi, compressed, range(18))
     values, chosen = scored(evidence)
     each = attacks.score(OTHERS, evidence)
     for rows, theirs in stand_ins.folds(evidence, models=strongest.STAND_INS):
@@ -36,11 +36,11 @@ def test_each_targets_scores_are_those_of_the_best_on_the_stand_ins_of_its_fold(
 
 def test_nothing_of_the_target_enters_into_the_choice():
     member, phi, compressed = case(8, 500)
-    evidence = given("adaptive", member, phi, compressed, [2])
+    evidence = pools.held("adaptive", member, phi, compressed, [2])
     _, before = scored(evidence)
     other = compressed.copy()
     other[2:4] = np.random.default_rng(9).normal(size=other[2:4].shape) * 50
-    _, after = scored(given("adaptive", member, phi, other, [2]))
+    _, after = scored(pools.held("adaptive", member, phi, other, [2]))
     assert before == after
 
 
@@ -66,14 +66,14 @@ def test_nothing_of_the_target_enters_into_the_choice():
     ],
 )
 def test_an_adversary_tries_what_he_has_and_no_more(adversary, parts):
-    evidence = given(adversary, *case(6, 60), range(6))
+    evidence = pools.held(adversary, *case(6, 60), range(6))
     tried = strongest._all_scores(evidence, OTHERS)
     assert {"," + name.partition(",")[2] if "," in name else "" for name in tried} == parts
     alone = {
-        ", compressed": given("adaptive", *case(6, 60), range(6)),
-        ", full shadow models": given("transfer", *case(6, 60), range(6)),
-        ", compressed and full shadow models": given("informed", *case(6, 60), range(6)),
-        ", full": given("full", *case(6, 60), range(6)),
+        ", compressed": pools.held("adaptive", *case(6, 60), range(6)),
+        ", full shadow models": pools.held("transfer", *case(6, 60), range(6)),
+        ", compressed and full shadow models": pools.held("informed", *case(6, 60), range(6)),
+        ", full": pools.held("full", *case(6, 60), range(6)),
         ", both": evidence,
         "": evidence,
     }
@@ -87,10 +87,10 @@ def test_an_adversary_tries_what_he_has_and_no_more(adversary, parts):
 def test_where_only_the_full_network_leaks_both_of_them_leak_as_much():
     member, phi, _ = case(12, 1500, effect=2.0)
     blank = np.random.default_rng(3).normal(size=(12, 1, 1500, 1))
-    evidence = given("both", member, phi, blank, range(12))
+    evidence = pools.held("both", member, phi, blank, range(12))
     values, chosen = scored(evidence)
     assert all(name.endswith((", full", ", both")) for name in chosen)
-    alone, _ = scored(given("full", member, phi, blank, range(12)))
+    alone, _ = scored(pools.held("full", member, phi, blank, range(12)))
     auc = [
         np.mean([metrics.auc(m, v) for m, v in zip(member, found, strict=True)])
         for found in (values, alone)
@@ -114,7 +114,7 @@ def test_it_needs_others():
 
 def test_what_was_chosen_is_in_the_score_file_and_the_leakage_table(tmp_path):
     member, phi, compressed = case(8, 200)
-    evidence = given("informed", member, phi, compressed, range(8))
+    evidence = pools.held("informed", member, phi, compressed, range(8))
     values, chosen = scored(evidence)
     path, label = tmp_path / "scores", np.zeros(200, np.int16)
     known = {"strongest": values, "other": values}

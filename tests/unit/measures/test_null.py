@@ -14,24 +14,31 @@ from ptq_privacy import attacks
 from ptq_privacy.answers import inference, logits
 from ptq_privacy.answers.answer_blocks import LogitBlock
 from ptq_privacy.attacks import metrics
-from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.data import membership
 from ptq_privacy.data.preparation import prepare
 from ptq_privacy.files import scores
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.stages.score_attacks import score_attacks
 from ptq_privacy.study import fragments
+from ptq_privacy.study.adversaries import ADVERSARIES, DEFAULT
+from tests.unit.attacks import pools
 from tests.unit.networks.by_name import build
 
 MODELS, SAMPLES = 8, 400
 ATTACKS = fragments.names("attacks")
+# Tuned on folds, which go by number, and take their time.
+QUICKLY = {"rmia": {"gamma": 2.0, "a": 0.3}}
 SCORES = [score for name in ATTACKS for score in fragments.get("attacks", name).more["scores"]]
 
 
-def attacked(phi, member, targets=None, settings=None):
-    targets = range(len(phi)) if targets is None else targets
-    evidence = Evidence.of(phi[list(targets)], phi, member, targets)
-    return attacks.score({name: {} for name in ATTACKS} | (settings or {}), evidence)
+def attacked(evidence, adversary=DEFAULT[0], settings=None):
+    """The scores of all attacks that run under an adversary, on what he has."""
+    able = [
+        a
+        for a in ATTACKS
+        if adversary in fragments.get("attacks", a).more.get("adversaries", DEFAULT)
+    ]
+    return attacks.score({name: {} for name in able} | (settings or {}), evidence)
 
 
 def assert_gives_nothing_away(member, values, name):
@@ -67,7 +74,7 @@ def test_untrained_networks_give_nothing_away(untrained, tmp_path, reference):
 
     def scored(shards, output):
         given = {"full": shards[::-1]}
-        score_attacks(given, output, "full", "transfer", MODELS, MODELS, settings, 0, {})
+        score_attacks(given, output, "full", "transfer", MODELS, MODELS, settings, SCORES, 0, {})
 
     shards = [tmp_path / f"logits-{k}" for k in range(2)]
     for k, path in enumerate(shards):
@@ -88,57 +95,74 @@ def test_untrained_networks_give_nothing_away(untrained, tmp_path, reference):
     assert again.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("score", SCORES)
-def test_random_scores_give_nothing_away_pooled(score):
+@pytest.mark.parametrize("adversary", ADVERSARIES)
+def test_labels_permuted_give_nothing_away_pooled(adversary):
     """Membership drawn anew after the scores: exact binomial error over pooled targets."""
     generator = np.random.default_rng(5)
     phi = generator.normal(size=(12, 2000, 1)) + 2 * generator.normal(size=(2000, 1))
-    values = attacked(phi, membership.draw(2000, 12, 0))[score]
-    member = generator.random(values.shape) < 0.5
-    n = member.size / 2
-    assert metrics.auc(member.ravel(), values.ravel()) == pytest.approx(
-        0.5, abs=4 * np.sqrt(1 / (6 * n))
-    )
-    for fpr in (0.001, 0.01, 0.1):
-        error = np.sqrt(2 * fpr * (1 - fpr) / n)  # of the TPR, and of the threshold
-        tpr = metrics.tpr_at_fpr(member.ravel(), values.ravel(), fpr)
-        assert abs(tpr - fpr) < 4 * error + 1 / n
+    known = membership.draw(2000, 12, 0)
+    evidence = pools.held(adversary, known, phi, pools.compressed(phi), range(12))
+    for score, values in attacked(evidence, adversary).items():
+        member = (generator.random(values.shape) < 0.5).ravel()
+        n = member.size / 2
+        auc = metrics.auc(member, values.ravel())
+        assert auc == pytest.approx(0.5, abs=4 * np.sqrt(1 / (6 * n))), score
+        untied = np.lexsort((generator.random(values.size), values.ravel())).argsort()
+        for fpr in (0.001, 0.01, 0.1):
+            error = np.sqrt(2 * fpr * (1 - fpr) / n)  # of the TPR, and of the threshold
+            tpr = metrics.tpr_at_fpr(member, untied, fpr)
+            assert abs(tpr - fpr) < 4 * error + 1 / n, (score, fpr)
 
 
-@pytest.mark.parametrize("shift", [0.5, 1.0])
-def test_a_known_shift_gives_the_analytic_auc(shift):
+@pytest.mark.parametrize("adversary", ADVERSARIES)
+def test_a_known_shift_gives_the_analytic_auc(adversary):
     """phi ~ N(mu_i, 1) and d more for members: no attack can beat Phi(d / sqrt 2), and one
-    that knows mu_i from many shadow models almost reaches it; without any, phi alone cannot."""
-    models, samples = 64, 4000
+    that knows mu_i from many shadow models almost reaches it; without any, phi alone cannot.
+
+    Compressed, phi is 0.8 of that and as much noise as makes the variance 1 again.
+    """
+    models, samples, shift = 32, 3000, 1.0
     generator = np.random.default_rng(2)
     member = membership.draw(samples, models, 2)
     ease = 3 * generator.normal(size=(samples, 1))
     phi = generator.normal(size=(models, samples, 1)) + ease + shift * member[..., None]
-    targets = range(8)
-    found = attacked(phi, member, targets)
-    best = stats.norm.cdf(shift / np.sqrt(2))
+    own = 0.8 * phi[:, None] + 0.6 * generator.normal(size=(models, 1, samples, 1))
+    middle = ease + shift / 2
+    targets = range(6)
+    evidence = pools.held(adversary, member, phi, own, targets, above=(middle, 0.8 * middle))
     reached = {
-        attack: np.mean([metrics.auc(member[t], values[t]) for t in targets])
-        for attack, values in found.items()
+        score: np.mean([metrics.auc(member[t], values[t]) for t in targets])
+        for score, values in attacked(evidence, adversary, QUICKLY).items()
     }
-    error = 4 * 0.3 / np.sqrt(8 * samples / 2)
-    known = stats.norm.cdf(shift / np.sqrt(2 * (1 + np.pi / 2 / 31)))  # by a median of 31
-    assert reached["lira_offline_fixed"] == pytest.approx(known, abs=error)
-    alone = stats.norm.cdf(shift / np.sqrt(2 * (1 + 9)))  # the samples' spread comes on top
-    assert reached["global_threshold"] == pytest.approx(alone, abs=2 * error + 0.01)
-    for attack, auc in reached.items():
-        assert alone - 2 * error - 0.01 < auc < best + error, attack
+    error = 4 * 0.3 / np.sqrt(len(targets) * samples / 2)
+    seen = shift if adversary == "both" else 0.8 * shift
+    best = stats.norm.cdf(seen / np.sqrt(2))
+    alone = stats.norm.cdf(0.8 * shift / np.sqrt(2 * (1 + 2.4**2)))  # the samples' spread on top
+    for score, auc in reached.items():
+        assert alone - 2 * error - 0.01 < auc < best + error, score
+    assert reached["lira_moderated"] > best - error
+    if adversary != "transfer":  # whose stand-ins are not compressed, as the target is
+        assert reached["strongest"] > best - error
+    if adversary == "adaptive":
+        known = stats.norm.cdf(seen / np.sqrt(2 * (1 + np.pi / 2 / 15)))  # by a median of 15
+        assert reached["lira_offline_fixed"] == pytest.approx(known, abs=error)
+        assert reached["global_threshold"] == pytest.approx(alone, abs=2 * error + 0.01)
+        gap = stats.norm.cdf(seen / 2)  # right where phi is above the middle
+        assert reached["label_only"] == pytest.approx(gap, abs=error)
 
 
 def test_the_order_of_models_and_samples_changes_nothing():
     generator = np.random.default_rng(4)
     member = membership.draw(60, 10, 4)
     phi = generator.normal(size=(10, 60, 2)) + member[..., None]
-    settings = {"rmia": {"gamma": 2.0, "a": 0.3}}  # tuned on folds, which go by number
-    expected = attacked(phi, member, settings=settings)
+
+    def found(models, samples):
+        answers, known = phi[models][:, samples], member[models][:, samples]
+        return attacked(pools.evidence(answers, known, range(10)), settings=QUICKLY)
+
+    expected = found(slice(None), slice(None))
     pairs = generator.permutation(5)
     models = np.stack([2 * pairs + 1, 2 * pairs], axis=1).ravel()  # twins swapped as well
     samples = generator.permutation(60)
-    found = attacked(phi[models][:, samples], member[models][:, samples], settings=settings)
-    for attack, values in found.items():
+    for attack, values in found(models, samples).items():
         np.testing.assert_allclose(values, expected[attack][models][:, samples], rtol=1e-9)
