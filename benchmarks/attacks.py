@@ -1,10 +1,15 @@
-"""Times LiRA on all targets at once against the plain loop, and the resampling of metrics.
+"""Times LiRA on all targets at once against the plain loop, the attacks that learn, resampling.
 
 The plain loop is how the attack is usually written: for each target, pick every sample's in- and
 out-values, take medians and deviations, evaluate scipy's densities. Both run side by side on the
 same pool in the same process, on synthetic confidences.
 
     python benchmarks/attacks.py --models 66 --samples 50000 --queries 2
+
+Or, of a study's own logit files, what each attack finds with 4, 8, 16, 32 and 64 shadow models, and
+the seconds that the attacks that learn take on the whole pool:
+
+    python benchmarks/attacks.py --pool results/locations/locations/mlp/full
 """
 
 from __future__ import annotations
@@ -21,13 +26,28 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
-from ptq_privacy.attacks import lira, score, sides
+from ptq_privacy.answers import logits, recorded
+from ptq_privacy.answers.recorded import Answers
+from ptq_privacy.attacks import lira, metrics, score, sides
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.files.scores import Scores
 from ptq_privacy.measures import intervals, leakage
 
 ATTACKS: dict[str, dict[str, object]] = {"lira": {}, "global_threshold": {}}
 SCORES = (*lira.SCORES, "global_threshold")
+
+FINDERS: dict[str, dict[str, object]] = {"lira": {}, "rmia": {}, "lira_moderated": {}}
+FOUND = {
+    "lira_online": "LiRA online",
+    "lira_online_fixed": "LiRA online, fixed variance",
+    "rmia_online": "RMIA online, tuned",
+    "lira_moderated": "moderated LiRA",
+}
+LEARNERS: dict[str, dict[str, dict[str, object]]] = {
+    "moderated LiRA": {"lira_moderated": {}},
+    "strongest, of these three": {**{name: {} for name in FINDERS}, "strongest": {}},
+}
+SHADOW_MODELS = (4, 8, 16, 32, 64)
 
 
 def main() -> None:
@@ -39,11 +59,21 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="the fastest counts")
     parser.add_argument("--resampled-targets", type=int, default=10)
     parser.add_argument("--resampled-samples", type=int, default=20000)
+    parser.add_argument("--learned-samples", type=int, default=5010, help="of attacks that learn")
+    parser.add_argument("--pool", type=Path, help="a folder of logit files; nothing else is done")
+    parser.add_argument("--targets", type=int, default=18, help="of the pool's models, with --pool")
     options = parser.parse_args()
     if not 1 <= options.plain_targets <= options.models:
         parser.error("--plain-targets is not between 1 and --models")
+    if options.pool:
+        pool = pool_of(options.pool)
+        finds(pool, min(options.targets, len(pool.models)))
+        learning(Evidence.among(pool, range(len(pool.models))))
+        return
     compare(options)
     resampling(options)
+    phi, member = synthetic(options.models, options.learned_samples, 1)
+    learning(Evidence.of(phi, phi, member, range(options.models)))
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -95,6 +125,61 @@ def resampling(options: argparse.Namespace) -> None:
         f"resampling of {targets} targets x {samples} samples x {len(attacks)} attacks, "
         f"{intervals.REPLICATES} replicates: {seconds:.1f} s"
     )
+
+
+def pool_of(folder: Path) -> Answers:
+    """What all models in a folder's logit files answered."""
+    shards = sorted(folder.glob("logits-*.parquet"))
+    models = {block.model for shard in shards for block in logits.read_answers(shard)}
+    if not models:
+        raise SystemExit(f"{folder}: has no logits-*.parquet")
+    return recorded.read(shards, models)
+
+
+def finds(pool: Answers, targets: int) -> None:
+    """Print what attacks find with fewer shadow models: random sets of whole pairs, one a pair."""
+    print(f"{targets} targets x {len(pool.label)} samples x {pool.phi.shape[2]} queries")
+    print("TPR at 0.1 % FPR / TPR at 1 % FPR, in % / AUC")
+    print(f"| shadow models | {' | '.join(FOUND.values())} |")
+    print(f"|{'---|' * (1 + len(FOUND))}")
+    for size in SHADOW_MODELS:
+        if size > len(pool.models) - 2:
+            break
+        measured: dict[str, list[list[float]]] = {name: [] for name in FOUND}
+        for pair in range((targets + 1) // 2):
+            generator = np.random.default_rng(pair)  # so that larger sets hold the smaller ones
+            others = np.setdiff1d(np.arange(len(pool.models) // 2), pair)
+            pairs = np.append(pair, generator.permutation(others)[: size // 2])
+            chosen = np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel()
+            evidence = Evidence.among(part(pool, chosen), range(2)[: targets - 2 * pair])
+            for name, values in score(FINDERS, evidence, FOUND).items():
+                for inside, own in zip(evidence.member, values, strict=False):  # the targets first
+                    rates = [metrics.tpr_at_fpr(inside, own, fpr) for fpr in metrics.FPRS]
+                    measured[name].append([*rates, metrics.auc(inside, own)])
+        cells = [np.mean(found, axis=0) for found in measured.values()]
+        row = " | ".join(f"{1e2 * a:.1f} / {1e2 * b:.1f} / {c:.3f}" for a, b, c in cells)
+        print(f"| {size} | {row} |")
+
+
+def part(pool: Answers, models: np.ndarray) -> Answers:
+    """Some models of a pool, in their order."""
+    return Answers(
+        models=tuple(models.tolist()),
+        phi=pool.phi[models],
+        correct=pool.correct[models],
+        label=pool.label,
+        member=pool.member[models],
+    )
+
+
+def learning(evidence: Evidence) -> None:
+    """Print what the attacks take that learn from the whole pool, in seconds of one run."""
+    models, samples, queries = evidence.shadow.shape
+    print(f"{len(evidence.targets)} targets of {models} models x {samples} samples x {queries}")
+    for title, attacks in LEARNERS.items():
+        start = time.process_time()
+        score(attacks, evidence, list(attacks)[-1:])
+        print(f"  {title:28}{time.process_time() - start:7.1f} s of a core")
 
 
 def synthetic(models: int, samples: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
