@@ -67,7 +67,7 @@ def test_nothing_of_the_target_enters_into_the_choice():
 )
 def test_an_adversary_tries_what_he_has_and_no_more(adversary, parts):
     evidence = pools.held(adversary, *case(6, 60), range(6))
-    tried = strongest._all_scores(evidence, OTHERS)
+    tried = strongest.candidates(evidence, OTHERS)
     assert {"," + name.partition(",")[2] if "," in name else "" for name in tried} == parts
     alone = {
         ", compressed": pools.held("adaptive", *case(6, 60), range(6)),

@@ -53,6 +53,15 @@ def test_nothing_of_the_target_enters():
         np.testing.assert_array_equal(before[attack], after[attack])
 
 
+def test_a_choice_among_attacks_has_the_threshold_of_the_one_that_was_chosen():
+    phi, member = pool()
+    evidence = Evidence.of(phi[:3], phi, member, [0, 1, 2])
+    chosen = {"strongest": ["lira_online", "rmia_offline", "global_threshold"]}
+    found = thresholds.calibrate(evidence, {**ATTACKS, "strongest": {}}, None, chosen)
+    for row, name in enumerate(chosen["strongest"]):
+        np.testing.assert_array_equal(found["strongest"][row], found[name][row])
+
+
 @pytest.mark.parametrize(
     ("share", "expected"), [(0.0, 9), (0.1, 8), (0.19, 8), (0.3, 6), (0.999, 0), (1.0, 0)]
 )

@@ -39,12 +39,12 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
     """
     if not settings["attacks"]:
         raise ValueError("attacks.methods: strongest needs other attacks to choose from")
-    own = _all_scores(evidence, settings["attacks"], settings["scores"])
+    own = candidates(evidence, settings["attacks"], settings["scores"])
     names = list(own)
     choice = np.zeros(len(evidence.targets), np.int64)
     if stand_ins.can_stand_in(evidence):
         for rows, theirs in stand_ins.folds(evidence, models=STAND_INS):
-            tried = own if theirs is evidence else _all_scores(theirs, settings["attacks"])
+            tried = own if theirs is evidence else candidates(theirs, settings["attacks"])
             member = theirs.member[list(theirs.targets)]
             choice[rows] = np.argmax([stand_ins.worth(member, tried[name]) for name in names])
     settings["chosen"]["strongest"] = [names[place] for place in choice]
@@ -52,12 +52,17 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
     return {"strongest": found}
 
 
-def _all_scores(
+def candidates(
     evidence: Evidence,
     attacks: Mapping[str, Mapping[str, Any]],
     known: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """By score and part of the evidence, [targets, samples]; `known` are of the whole evidence."""
+    """All that can be chosen from: by score and part of the evidence, [targets, samples].
+
+    Args:
+        attacks: settings by name, of attacks that do not choose themselves.
+        known: scores of the whole evidence, where they have been computed.
+    """
     found: dict[str, np.ndarray] = {}
     for part, seen, adversaries in _parts(evidence):
         able = {

@@ -9,12 +9,12 @@ is measured here: the rates that it really gives, and what a call is worth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptq_privacy.attacks import score, stand_ins
+from ptq_privacy.attacks import chooses, score, stand_ins, strongest
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.attacks.metrics import FPRS
 from ptq_privacy.files.scores import Scores
@@ -30,17 +30,36 @@ def calibrate(
     evidence: Evidence,
     attacks: Mapping[str, Mapping[str, Any]],
     wanted: Iterable[str] | None = None,
+    chosen: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Each attack's thresholds for each target: float64 [targets, FPRS]; call what lies above.
 
     A threshold lets through at most that share of the non-members of all stand-ins together. Errors
-    are those of `stand_ins.folds`; `wanted` is as of `attacks.score`.
+    are those of `stand_ins.folds`.
+
+    Args:
+        attacks: their settings by name.
+        wanted: as of `attacks.score`.
+        chosen: of a score that was chosen among others, which one it is for each target: that
+            one's scores set its thresholds, for others have another scale.
     """
+    chosen = chosen or {}
     found: dict[str, np.ndarray] = {}
+    plain = {name: attacks[name] for name in attacks if not chooses(name)}
+
+    def put(attack: str, rows: np.ndarray, values: np.ndarray, theirs: Evidence) -> None:
+        each = found.setdefault(attack, np.empty((len(evidence.targets), len(FPRS))))
+        each[rows] = [highest_but(values[~theirs.member], fpr) for fpr in FPRS]
+
     for rows, theirs in stand_ins.folds(evidence):
-        for attack, values in score(attacks, theirs, wanted).items():
-            each = found.setdefault(attack, np.empty((len(evidence.targets), len(FPRS))))
-            each[rows] = [highest_but(values[~theirs.member], fpr) for fpr in FPRS]
+        scores = score(plain, theirs, wanted and [name for name in wanted if name not in chosen])
+        for attack, values in scores.items():
+            put(attack, rows, values, theirs)
+        others = strongest.candidates(theirs, plain, scores) if chosen else {}
+        for attack, names in chosen.items():
+            for name in {names[row] for row in rows}:
+                own = [row for row in rows if names[row] == name]
+                put(attack, np.asarray(own), others[name], theirs)
     return found
 
 

@@ -48,7 +48,7 @@ def calibrate_thresholds(
         known = score_files.read(path)
         if (pool, asked) not in calibrated:
             evidence, attacked = gather(logits, variant, adversary, targets, models, seed)
-            limits = thresholds.calibrate(evidence, attacks, known.attacks)
+            limits = thresholds.calibrate(evidence, attacks, known.attacks, known.chosen)
             calibrated[pool, asked] = attacked.member, limits
         member, limits = calibrated[pool, asked]
         if not np.array_equal(known.member, member):
