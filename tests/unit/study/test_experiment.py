@@ -181,8 +181,8 @@ def test_networks_are_fragments_or_ones_own():
     study = Study.from_config(config() | {"networks": entries})
     small = "ptq_privacy.networks.small_resnets:build"
     assert study.networks == {
-        "resnet6": Named("resnet6", small, {"widths": [8, 16]}, fragment="resnet6"),
-        "wide": Named("wide", small, {"widths": [9]}, fragment="resnet6"),
+        "resnet6": Named("resnet6", small, {"widths": [8, 16], "multiple": 1}, fragment="resnet6"),
+        "wide": Named("wide", small, {"widths": [9], "multiple": 1}, fragment="resnet6"),
         "short": Named(
             "short",
             "ptq_privacy.networks.torchvision_networks:resnet18",

@@ -65,7 +65,10 @@ def refusal(config):
         ("training.typo", "training: unknown key 'typo'; allowed: epochs, batch_size,"),
         ("compression.typo", "compression: unknown key 'typo'; allowed: methods, bits,"),
         ("compression.obc.typo", "compression.obc: unknown key 'typo'; allowed: damping"),
-        ("attacks.typo", "attacks: unknown key 'typo'; allowed: adversaries, methods, headline,"),
+        (
+            "attacks.typo",
+            "attacks: unknown key 'typo'; allowed: adversaries, draws, methods, headline,",
+        ),
         ("attacks.lira.typo", "attacks.lira: unknown key 'typo'; allowed: reference"),
         ("attacks.rmia.typo", "attacks.rmia: unknown key 'typo'; allowed: gamma, a"),
         (
@@ -496,8 +499,8 @@ def test_a_method_of_ones_own_is_let_through_unchanged():
         (
             "attacks.methods",
             ["rmia"],
-            "attacks.headline: 'lira_online' is none of the scores of attacks.methods; allowed: "
-            "rmia_online, rmia_offline",
+            "attacks.headline: 'lira_online' is none of the scores of attacks.methods that run "
+            "under all of attacks.adversaries; allowed: rmia_online, rmia_offline",
         ),
     ],
 )

@@ -97,24 +97,19 @@ UNNAMED = re.compile(
 )
 DERIVED = {"graph/walk.py": "an argument of `Walk`, which every method passes on"}
 """Where a seed comes as an argument named `seed`, which `compress_models` takes from `seed_of`."""
-UNUSED = {"compression/layerwise.py": "of one sample, whose order needs no draw"}
-"""Where a generator is needed that nothing is drawn from."""
 
 
 def test_every_draw_is_from_a_named_stream():
-    of_argument, of_nothing = set(), set()
+    of_argument = set()
     for name, text in sources():
         assert not UNNAMED.search(text), f"{name} draws from an unnamed stream"
         seeded = text.replace("torch.Generator().manual_seed(", "manual_seed(")
         for call, argument in SEEDING.findall(seeded):
             if argument == "seed" and call == "manual_seed":
                 of_argument.add(name)
-            elif call == "torch.Generator" and not argument:
-                of_nothing.add(name)
             else:
                 assert argument == "seed_of", f"{name}: {call}({argument}"
     assert of_argument == DERIVED.keys()
-    assert of_nothing == UNUSED.keys()
 
 
 def test_every_stream_is_drawn_from_and_by_its_name():
