@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,15 @@ from safetensors import safe_open
 from sklearn.datasets import load_digits
 
 from ptq_privacy.answers.phi import phi
-from ptq_privacy.files import origin
+from ptq_privacy.files import origin, tables
+from ptq_privacy.report import claims, quoted, versus
+from ptq_privacy.stages import compare_methods
 from tests.conftest import TINY, jobs_of, run_once
 
 NETWORK = "digits/resnet6"
 TERNARY = f"{NETWORK}/brecq-w1.58"
+METHODS = "tables/methods.parquet"
+NOT_MADE = ("methods.parquet", "methods.csv")  # until asked for: the study has one method
 
 
 def figures(*names):
@@ -50,6 +55,7 @@ WAVES: tuple[dict[str, tuple[str, ...]], ...] = (
     {
         "compare_variants": (f"{NETWORK}/comparisons.parquet",),
         "compare_calibration": (f"{NETWORK}/calibration.parquet",),
+        "compare_methods": (METHODS, "tables/methods.csv"),
         "bound_epsilon": (f"{NETWORK}/epsilon.parquet",),
         "measure_exposure": (
             f"{NETWORK}/exposure.parquet",
@@ -93,7 +99,7 @@ def again(finished, tmp_path_factory, worker_id):
         def begin(workdir):
             shutil.copytree(finished.path, workdir.path, dirs_exist_ok=True)
             for removed in ("complete", *targets):
-                (workdir.path / removed).unlink()
+                (workdir.path / removed).unlink(missing_ok=removed.endswith(NOT_MADE))
 
         name = f"wave-{WAVES.index(wave)}"
         study = run_once(tmp_path_factory, worker_id, name, begin, *targets)
@@ -250,6 +256,27 @@ def test_compare_variants(again, finished):
     )
     assert row["estimate"].tolist() == pytest.approx([ternary - full], abs=1e-15)
     assert same_bytes(study, finished, f"{NETWORK}/comparisons.parquet")
+
+
+def test_compare_methods(again, finished):
+    study, path = again(METHODS)
+    table = pd.read_parquet(path)
+    assert table.empty  # one method alone, so the report does not ask for it
+    assert list(table)[:8] == list(compare_methods.COLUMNS)
+    assert (study.results / "tables/methods.csv").read_text().startswith("adversary,attack,")
+    # What reads it says so.
+    measure = quoted.quoted(120)
+    section = versus.methods(table, measure, "lira_online", "adaptive")
+    assert section.sentences == ("One method alone was run, so this cannot be told.",)
+    summary = tables.read_frame(finished.results / "tables/summary.parquet")
+    nothing = dict.fromkeys(("compared", "calibration", "thresholds"))
+    none = pd.DataFrame({"p_value": []})
+    own = claims.Measured(
+        summary=summary, methods=table, exposed={}, swept=none, strength=none, **nothing
+    )
+    assert claims.count(claims.weighed([own], ["lira_online"])) == claims.count(
+        claims.weighed([replace(own, methods=None)], ["lira_online"])
+    )
 
 
 def test_compare_calibration(again, finished):

@@ -2,8 +2,8 @@
 
 QUESTIONS = {
     "leakage": "1. How much does it leak?",
-    "adversaries": "2. What if the attacker adapts?",
-    "exposure": "3. Which images are exposed?",
+    "adversaries": "2. What if the attacker knows more?",
+    "exposure": "3. Which samples are exposed?",
     "storage": "4. Is it the bits or the zeros?",
     "attacks": "5. How strong are the attacks?",
 }
@@ -11,13 +11,13 @@ QUESTIONS = {
 # Of each figure of a network: the question it answers, and its title.
 FIGURES = {
     "tradeoff": ("leakage", "leakage against accuracy"),
-    "adversaries": ("adversaries", "transfer against adaptive"),
+    "adversaries": ("adversaries", "adversary against adversary"),
     "exposure": ("exposure", "exposure by rank and variant"),
-    "exposed": ("exposure", "the most exposed images"),
+    "exposed": ("exposure", "the most exposed samples"),
     "storage": ("storage", "leakage against storage"),
     "sweep": ("attacks", "attacks with fewer shadow models"),
 }
-if not (COMPRESSED_CELLS and {"transfer", "adaptive"} <= set(STUDY.adversaries)):
+if not (COMPRESSED_CELLS and len(STUDY.adversaries) > 1):
     del FIGURES["adversaries"]
 
 # As the report shows them, a network after the other.
@@ -27,7 +27,7 @@ REPORTED = [
     for name, question, title in [
         ("tradeoff", *FIGURES["tradeoff"]),
         *(
-            (f"roc-{adversary}", "leakage", f"ROC, {adversary} shadow models")
+            (f"roc-{adversary}", "leakage", f"ROC, to the {adversary} adversary")
             for adversary in STUDY.adversaries
         ),
         *((name, *FIGURES[name]) for name in list(FIGURES)[1:]),
@@ -43,7 +43,7 @@ CAPTIONS = {
 # An edit of a title is drawn again.
 TITLES = {**STUDY.method_titles, **STUDY.score_titles}
 
-# What the conclusions and the figures of both adversaries speak of.
+# What the conclusions and the figures of adversaries speak of.
 ATTACKS_SHOWN = [
     config["attacks"]["headline"],
     *({"rmia_online"} & set(STUDY.scores) - {config["attacks"]["headline"]}),
@@ -138,7 +138,7 @@ rule plot_roc:
             category="{dataset}",
             subcategory=QUESTIONS["leakage"],
             labels={
-                "figure": "ROC, {adversary} shadow models",
+                "figure": "ROC, to the {adversary} adversary",
                 "network": "{network}",
             },
         ),
@@ -159,7 +159,7 @@ rule plot_roc:
         titles=TITLES,
         variants=[str(variant) for variant in STUDY.variants],
         attack=config["attacks"]["headline"],
-        title="{dataset}, {network}, {adversary} shadow models",
+        title="{dataset}, {network}, to the {adversary} adversary",
     message:
         "Drawing the ROC of {wildcards.network} on {wildcards.dataset} ({wildcards.adversary})."
     script:
@@ -254,7 +254,7 @@ rule plot_adversaries:
             caption="../report/adversaries.rst",
             category="{dataset}",
             subcategory=QUESTIONS["adversaries"],
-            labels={"figure": "transfer against adaptive", "network": "{network}"},
+            labels={"figure": "adversary against adversary", "network": "{network}"},
         ),
         png=figure("adversaries", "png"),
     log:
@@ -274,7 +274,7 @@ rule plot_adversaries:
         attacks=ATTACKS_SHOWN,
         title="{dataset}, {network}",
     message:
-        "Drawing transfer against adaptive for {wildcards.network} on {wildcards.dataset}."
+        "Drawing adversary against adversary for {wildcards.network} on {wildcards.dataset}."
     script:
         "../scripts/plot_adversaries.py"
 
@@ -317,7 +317,7 @@ rule plot_exposure:
         code=code("plot_exposure", "show"),
         titles=TITLES,
     message:
-        "Drawing which images of {wildcards.dataset} stay exposed in {wildcards.network}."
+        "Drawing which samples of {wildcards.dataset} stay exposed in {wildcards.network}."
     script:
         "../scripts/plot_exposure.py"
 
@@ -346,7 +346,7 @@ rule conclude:
             "<results>/tables/adversaries.csv",
             caption="../report/adversaries_table.rst",
             category="The answer",
-            labels={"page": "Transfer against adaptive as CSV, to download"},
+            labels={"page": "Adversary against adversary as CSV, to download"},
         ),
         adversaries_markdown="<results>/tables/adversaries.md",
     log:

@@ -78,6 +78,20 @@ def test_rates_that_are_equal_by_chance_have_an_interval_over_samples():
     assert found.low < 0 < found.high
 
 
+def test_a_rate_of_none_or_all_is_not_sure():
+    """Clopper and Pearson's interval, and a p-value that says the same."""
+    none = Resampled(np.zeros(3), np.zeros((5, 3)))
+    for limit in (0.01, 0.03, 0.04, 0.5):
+        found = intervals.rate(none, 100, limit)
+        assert found.high == pytest.approx(stats.beta.ppf(0.975, 1, 100))
+        assert (found.p_value < 0.05) == (limit > found.high)
+        every = intervals.rate(none.scaled(1, 1), 100, 1 - limit)
+        assert every == pytest.approx((1, 1 - found.high, 1, found.p_value))
+    some = planted(shift=0.3)
+    assert intervals.rate(some, 100, 0.2)[:3] == estimate(some)[:3]
+    assert intervals.rate(some, 100, 0.2).p_value == estimate(some.scaled(1, -0.2)).p_value
+
+
 def test_a_ratio_is_that_of_the_means_and_varies_as_it_does():
     one, other = planted(seed=1, shift=3.0), planted(seed=2, shift=4.0)
     ratio = one.over(other)

@@ -82,7 +82,7 @@ def test_protecting_all_alike_is_not_called_unequal():
     assert kept["other_99%"] == pytest.approx(0.6, abs=0.06)
     both = whose_samples.top_against_others(table).iloc[0]
     assert verdict(both["low"], both["high"]) == OPEN
-    section = whose_samples.outliers({"adaptive": table}, 1500)
+    section = whose_samples.outliers({"adaptive": table}, 1500, "adaptive")
     assert "cannot be told at OBC 2 bits" in section.sentences[0]
     assert (
         "share of their exposure, but that they do of their signal is not told"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ptq_privacy import attacks
 from ptq_privacy.attacks.evidence import Evidence
@@ -100,8 +101,24 @@ def test_where_nobody_is_called_a_call_has_no_worth():
     member = np.array([[True, False, True, False]])
     scores = Scores((0,), np.zeros(4, np.int16), member, {"a": np.zeros((1, 4))})
     table = thresholds.evaluate(scores, {"a": np.ones((1, 2))}, 0)
-    assert (table[["fpr", "tpr", "fpr_high", "tpr_high"]] == 0).all(axis=None)
+    assert (table[["fpr", "tpr", "fpr_low", "tpr_low"]] == 0).all(axis=None)
+    assert (table[["fpr_high", "tpr_high"]] > 0.5).all(axis=None)  # of two samples on either side
     assert table[["ppv_0.5", "ppv_0.5_low", "ppv_0.01_high"]].isna().all(axis=None)
+
+
+def test_none_accused_says_how_many_may_be_all_the_same():
+    """Of 200 samples, each a non-member of one of two targets, none is called: below 1.83 %."""
+    member = np.stack([np.arange(200) < 100, np.arange(200) >= 100])
+    scores = Scores((0, 1), np.zeros(200, np.int16), member, {"a": member * 1.0})
+    table = thresholds.evaluate(scores, {"a": np.full((2, 2), 0.5)}, 0).set_index("fpr_limit")
+    assert (table["fpr"] == 0).all()
+    assert table["fpr_high"].to_numpy() == pytest.approx(stats.beta.ppf(0.975, 1, 200))
+    assert table["tpr_low"].to_numpy() == pytest.approx(stats.beta.ppf(0.025, 200, 1))
+    for limit, row in table.iterrows():
+        assert row["fpr_p_value"] == pytest.approx(2 * (1 - limit) ** 200 if limit > 0.005 else 1)
+    # At worst, of ten members and 990 others, ten and 18 are called.
+    worst = 0.01 / (0.01 + 0.99 * table["fpr_high"])
+    assert table["ppv_0.01_low"].to_numpy() == pytest.approx(worst)
 
 
 def test_thresholds_give_about_their_fpr_on_the_target():

@@ -78,6 +78,7 @@ def _attacked(variant, adversary, accuracies, rate, nonmembers):
         "targets": 18,
         "epsilon_lower": rate,
         "delta": 1e-5,
+        "chosen": "",
     }
     values = {"tpr_at_fpr_0.001": rate, "tpr_at_fpr_0.01": 1 + 4 * rate, "auc": 50 + 8 * rate}
     for metric, value in values.items():

@@ -36,6 +36,7 @@ def summary(rows=ROWS, attack=ATTACK, nonmembers=750, metric=METRIC):
             "nonmembers": nonmembers,
             "epsilon_lower": 1.7369,
             "delta": 1e-5,
+            "chosen": "",
         }
     )
     for place, part in enumerate(("mean", "low", "high")):
@@ -130,19 +131,61 @@ def test_the_least_leaking_is_proposed_among_those_that_can_be_afforded():
     )
 
 
-def test_an_attack_that_finds_more_is_named():
+def against_others(low):
+    """The second attack less the headline's, at a variant to an adversary, at least so much."""
+    row = {"kind": "attack_minus_attack", "attack": ATTACK, "other": "rmia_online"}
+    row |= {"variant": "brecq-w2", "adversary": "adaptive", "metric": METRIC}
+    return pd.concat(
+        [compared(), pd.DataFrame([{**row, "estimate": -low, "low": -1.0, "high": -low}])]
+    )
+
+
+def test_an_attack_that_is_told_to_find_more_is_named():
     assert made().remarks[1] == "No other attack was run."
-    rows = [(*row[:4], tuple(0.9 * value for value in row[4])) for row in ROWS]
-    weaker = pd.concat([summary(), summary(rows, "rmia_online")], ignore_index=True)
-    assert made(weaker).remarks[1] == (
-        "None of the 2 attacks that were run finds more at any variant."
+    two = pd.concat([summary(), summary(attack="rmia_online")], ignore_index=True)
+    assert made(two, compared=against_others(-0.01)).remarks[1] == (
+        "Of the 2 attacks that were run, none is told to find more than LiRA online (fixed "
+        "variance) at any variant to any adversary."
     )
-    rows[4] = ("brecq-w2", "adaptive", 0.97, 2.7, (0.031, 0.02, 0.04))
-    stronger = pd.concat([summary(), summary(rows, "rmia_online")], ignore_index=True)
-    assert made(stronger).remarks[1] == (
+    assert made(two, compared=against_others(0.0061)).remarks[1] == (
         "Of the 2 attacks that were run, another finds more than LiRA online (fixed variance) at 1 "
-        "of 5 variants, by most at BRECQ 2 bits: RMIA online, adaptive, 3.10 % [2.00, 4.00]."
+        "of 1 variants, by most at BRECQ 2 bits: RMIA online, adaptive, by at least 0.61 points."
     )
+
+
+def beside_full(low, high):
+    """Whoever has full precision too finds 5 % at every variant."""
+    rows = [*ROWS, ("brecq-w2", "both", 0.970, 2.7, (0.051, 0.04, 0.06))]
+    row = {"kind": "against_full", "attack": ATTACK, "metric": METRIC, "variant": "brecq-w2"}
+    row |= {"adversary": "both", "estimate": 0.001, "low": low, "high": high}
+    table = pd.concat([compared(), pd.DataFrame([row])])
+    return made(summary(rows), compared=table, exposed={**EXPOSED, "both": exposed(1.0)})
+
+
+def test_a_variant_stands_for_what_it_leaks_alone_and_for_what_it_adds():
+    card = beside_full(-0.002, 0.004)
+    assert (card.lines[2].adversary, card.lines[2].leak.value) == ("transfer", 2.5)
+    assert str(card.lines[2].added) == "+0.10 [-0.20, +0.40]"
+    assert not card.lines[0].added.known
+    assert card.remarks[1] == (
+        "Where full precision is published as well, more than it gives away alone is told at 0 of "
+        "1 variant; the intervals of the difference reach from -0.20 to +0.40 points."
+    )
+    assert "told at 1 of 1 variant;" in beside_full(0.001, 0.004).remarks[1]
+    both = summary([FULL, ("brecq-w2", "both", 0.970, 2.7, (0.051, 0.04, 0.06))])
+    alone = made(both, exposed={"transfer": exposed(0.4), "both": exposed(1.0)})
+    assert [line.adversary for line in alone.lines] == ["transfer", "both"]
+
+
+def test_the_attack_that_was_chosen_is_named():
+    chosen = "lira_moderated, compressed (10); rmia_online, full shadow models (5); lira_moderated,"
+    table = summary().assign(chosen=[f"{chosen} full shadow models (3)", *["lira_moderated"] * 8])
+    card = made(table)
+    assert card.answer.startswith(
+        "of the training samples are named at full precision by LiRA online (fixed variance) at "
+        "hand (moderated LiRA (13 of 18), RMIA online (5)), 95 % interval"
+    )
+    assert card.lines[1].by == "moderated LiRA"
 
 
 def test_few_nonmembers_are_said_and_the_auc_is_spoken_of():

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ptq_privacy.attacks import metrics
-from ptq_privacy.report import cells, claims, conclusions, quoted, sentences, sweep, versus
+from ptq_privacy.report import (
+    attackers,
+    cells,
+    claims,
+    conclusions,
+    quoted,
+    sentences,
+    sweep,
+    versus,
+)
 from ptq_privacy.report.claims import Measured
 from ptq_privacy.report.sentences import Words, at_least, grouped, verdict
 
@@ -24,7 +33,7 @@ def compared(kind, adversary, rows, attack=ATTACK, metric=TPR, supported=True):
     return table.assign(**known, supported=supported)
 
 
-EPSILON = {"epsilon_lower": 1.7369, "delta": 1e-5}
+EPSILON = {"epsilon_lower": 1.7369, "delta": 1e-5, "chosen": ""}
 
 
 def summary(rows, metric=TPR, nonmembers=5000):
@@ -157,7 +166,7 @@ def test_leakage_against_full_precision_and_chance():
             ("nearest-w2", "transfer", 0.001),
         ]
     )
-    section = conclusions.leakage(table, measured, quoted.quoted(5000), ATTACK, 0.2)
+    section = conclusions.leakage(table, measured, quoted.quoted(5000), ATTACK, 0.2, "transfer")
     assert section.sentences == (
         "Measured by LiRA online (fixed variance) on 18 targets: the TPR at 0.1 % FPR.",
         "To the transfer adversary, nearest 2 bits leaks more than full precision, by at least "
@@ -181,10 +190,61 @@ def test_leakage_against_full_precision_and_chance():
     assert "| BRECQ 4 bits | 1.70 [0.70, 2.70] | +0.00 [-0.10, +0.10] |" in text
 
 
+def of_four(kind="against_full"):
+    """Four adversaries of two variants; the informed one finds most at both."""
+    rows = {"transfer": -0.4, "adaptive": -0.3, "informed": -0.2, "both": 0.01}
+    both = [
+        compared(kind, name, [(v, at, at - 0.02, at + 0.02) for v in ("obc-w2", "brecq-w2")])
+        for name, at in rows.items()
+    ]
+    levels = [("full", "transfer", 0.5)]
+    levels += [(v, name, 0.5 + at) for v in ("obc-w2", "brecq-w2") for name, at in rows.items()]
+    return pd.concat(both), summary(levels)
+
+
+def test_sentences_are_of_the_adversary_who_finds_most_alone_and_the_others_are_counted():
+    table, measured = of_four()
+    measure = quoted.quoted(5000)
+    leading = attackers.leading(measured, measure, ATTACK)
+    assert leading == "informed"
+    alone = attackers.alone(table)
+    said = conclusions.leakage(alone, measured, measure, ATTACK, 0.2, leading).sentences
+    assert said[1:3] == (
+        "Of the 3 adversaries who have a variant alone, the informed one finds most at 2 of 2 "
+        "variants: here and below the sentences are of him, and the tables of all.",
+        "To the informed adversary, both variants leak less than full precision, each by at least "
+        "18.00 points.",
+    )
+    assert said[-1] == (
+        "To the transfer and adaptive adversaries, 0 of 4 such differences are claimed to lie "
+        "above zero and 4 below; the table has them."
+    )
+    assert not any("both adversary" in sentence for sentence in said)
+
+
+def test_a_second_release_is_held_against_full_precision_alone():
+    table, measured = of_four()
+    section = conclusions.second_release(table, measured, quoted.quoted(5000), ATTACK, 0.2)
+    assert section.sentences == (
+        "Published beside full precision, both variants are not distinguishable from full "
+        "precision alone; together their intervals reach from -1.00 to +3.00 points.",
+        "Published beside full precision, both variants are equivalent to full precision alone "
+        "within the study's margin, 20 % of what full precision leaks beyond chance or 10.18 "
+        "points: at most 3.00 more or less.",
+    )
+    assert "| OBC 2 bits | +1.00 [-1.00, +3.00] |" in cells.markdown(section.table)
+    nobody = conclusions.second_release(
+        table[table["adversary"] != "both"], measured, quoted.quoted(5000), ATTACK, 0.2
+    )
+    assert nobody.sentences == ("No adversary who has both was run, so this cannot be told.",)
+
+
 def test_too_few_nonmembers_are_said_and_another_metric_is_spoken_of():
     table = compared("against_full", "transfer", [("brecq-w2", -0.01, -0.02, -0.005)], metric="auc")
     measured = summary([("full", "transfer", 0.55)], metric="auc", nonmembers=80)
-    said = conclusions.leakage(table, measured, quoted.quoted(80), ATTACK, 0.2).sentences
+    said = conclusions.leakage(
+        table, measured, quoted.quoted(80), ATTACK, 0.2, "transfer"
+    ).sentences
     assert said[0].endswith("on 18 targets: the AUC.")
     assert (
         said[1] == "80 non-members a target do not resolve 0.1 % FPR, which takes 1,000; hence AUC."
@@ -235,8 +295,8 @@ def test_adaptation_and_the_share_that_it_takes_back():
     assert section.sentences == (
         "LiRA online (fixed variance) finds more at BRECQ 2 bits and nearest 2 bits with shadow "
         "models quantized as the target is, each by at least 0.10 points.",
-        "With LiRA online (fixed variance) no difference between the adversaries can be told at "
-        "OBC 2 bits; its interval reaches from -0.10 to +0.10 points.",
+        "With LiRA online (fixed variance) no difference between the adaptive and the transfer "
+        "adversary can be told at OBC 2 bits; its interval reaches from -0.10 to +0.10 points.",
         "Of the apparent gain in privacy at BRECQ 2 bits, adapting takes back a part, by at least "
         "25 % of it.",
     )
@@ -261,7 +321,7 @@ def test_a_threshold_is_held_against_its_limit_and_a_call_has_a_worth():
     for prior, share in (("0.5", 0.9), ("0.1", 0.5), ("0.01", 0.08)):
         for part, shift in (("", 0), ("_low", -0.05), ("_high", 0.05)):
             table[f"ppv_{prior}{part}"] = share + shift
-    said = conclusions.worth(table, quoted.quoted(5000), ATTACK).sentences
+    said = conclusions.worth(table, quoted.quoted(5000), ATTACK, "transfer").sentences
     assert said[0] == (
         "Set by the transfer adversary on shadow models for 0.1 % FPR, a threshold accuses more "
         "non-members than it should at BRECQ 2 bits, by at least 0.10 points."
@@ -272,11 +332,11 @@ def test_a_threshold_is_held_against_its_limit_and_a_call_has_a_worth():
         "50 % [45, 55] where 10 % are members, 8 % [3, 13] where 1 % are members."
     )
     nobody = table.assign(**{name: float("nan") for name in table if name.startswith("ppv")})
-    assert conclusions.worth(nobody, quoted.quoted(5000), ATTACK).sentences[2] == (
+    assert conclusions.worth(nobody, quoted.quoted(5000), ATTACK, "transfer").sentences[2] == (
         "In some network at full precision nobody is accused, so what an accusation is worth "
         "cannot be told."
     )
-    assert conclusions.worth(None, quoted.quoted(5000), ATTACK).sentences == (
+    assert conclusions.worth(None, quoted.quoted(5000), ATTACK, "transfer").sentences == (
         "There are too few shadow models to set a threshold on.",
     )
 
@@ -360,7 +420,7 @@ def test_methods_are_compared_at_equal_bits_and_at_equal_accuracy():
     known = {"method": "brecq", "other": "obc", "network": "digits, net", "metric": TPR}
     table = table.assign(**known, attack=ATTACK, adversary="adaptive")
     others = [table.assign(attack="rmia_online"), table.assign(metric="auc")]
-    section = versus.methods(pd.concat([table, *others]), quoted.quoted(5000), ATTACK)
+    section = versus.methods(pd.concat([table, *others]), quoted.quoted(5000), ATTACK, "adaptive")
     bits, accuracy = (f"At equal {w}, to the adaptive adversary" for w in ("bits", "accuracy"))
     assert section.sentences == (
         f"{bits}, the first leaks less: BRECQ against OBC at 2 bits, by at least 0.35 points.",
@@ -371,7 +431,7 @@ def test_methods_are_compared_at_equal_bits_and_at_equal_accuracy():
         f"{accuracy}, 1 of 2 pairs cannot be compared: a method's variants do not reach that loss "
         "of accuracy.",
     )
-    alone = versus.methods(table.iloc[:0], quoted.quoted(5000), ATTACK)
+    alone = versus.methods(table.iloc[:0], quoted.quoted(5000), ATTACK, "adaptive")
     assert alone.sentences == ("One method alone was run, so this cannot be told.",)
 
 

@@ -38,7 +38,7 @@ def adversaries(nonmembers=5000, **kinds):
 
 def exposure(nonmembers=5000, **kinds):
     of_each = {name: made_up.exposures(**kinds) for name in ADVERSARIES}
-    return exposure_figure.draw(of_each, TITLE, nonmembers)
+    return exposure_figure.draw(of_each, TITLE, nonmembers, "texts")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ NAN = float("nan")
 def line(name, leak, **changes):
     known = {"bits": 2.5, "accuracy": 90.0, "lost": 1.0, "adversary": "transfer"}
     known |= {"kept": Interval(40, 30, 50, 0), "below_full": True, "above_chance": True}
+    known |= {"by": "", "added": Interval(NAN, NAN, NAN, 2)}
     return Line(**{"name": name, "leak": leak, "best": False, **known, **changes})
 
 
@@ -51,7 +52,13 @@ def drawn(tmp_path):
 def summary():
     row = {"dataset": "digits", "network": "net", "variant": "full", "attack": "lira_online"}
     row |= {"adversary": "transfer", "nonmembers": 500, "bits_per_weight": 32.0}
-    row |= {"test_accuracy_mean": 0.9, "zero_fraction": 0.0, "epsilon_lower": 0.5, "delta": 1e-5}
+    row |= {
+        "test_accuracy_mean": 0.9,
+        "zero_fraction": 0.0,
+        "epsilon_lower": 0.5,
+        "delta": 1e-5,
+        "chosen": "",
+    }
     metrics = ("tpr_at_fpr_0.01", "auc", "balanced_accuracy", "log_auc_loglog", "log_auc_semilog")
     row |= {f"{metric}_{part}": 0.5 for metric in metrics for part in ("mean", "low", "high")}
     return pd.DataFrame([row])
@@ -104,7 +111,7 @@ def test_an_interval_is_drawn_to_scale_and_its_colour_says_what_is_told():
 @pytest.mark.parametrize(
     ("below_full", "above_chance", "told"),
     [
-        (True, True, "both"),
+        (True, True, "full, guessing"),
         (True, False, "full"),
         (False, True, "guessing"),
         (False, False, "neither"),

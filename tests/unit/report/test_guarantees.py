@@ -23,7 +23,7 @@ def test_nothing_found_is_no_guarantee():
     none = summary([(*row[:2], 0.0) for row in ROWS])
     assert guarantees.remark(none, "lira_online") == ""
     section = guarantees.section(summary(), "lira_online")
-    assert section.sentences[-1] == "To the adaptive adversary it is 0 for 1 of 1 variant."
+    assert section.sentences[-1] == "For these variants it is 0: 1 of 1 to the adaptive adversary."
     assert "a stronger attack" in section.sentences[1]
     table = section.table.set_index("variant")
     assert list(map(str, table["epsilon at least, transfer"])) == ["1.73", "0.30"]

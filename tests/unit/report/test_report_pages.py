@@ -160,9 +160,32 @@ def test_adversaries_stand_side_by_side():
     expected |= {"adaptive": 0.3, "adaptive_low": 0.25, "adaptive_high": 0.4}
     expected |= {"difference": 0.2, "difference_low": 0.1, "difference_high": 0.3}
     expected |= {"taken_back": 0.5, "taken_back_low": 0.2, "taken_back_high": 0.8}
+    unknown = ["added", "added_low", "added_high", "added_p_value"]
+    assert np.isnan([row.pop(name) for name in unknown]).all()
     assert row == expected
-    one_adversary = compared[compared["kind"] == "against_full"]
-    assert side_by_side.side_by_side(one_adversary, summary).empty
+    one_adversary = summary[summary["adversary"] == "transfer"]
+    assert side_by_side.side_by_side(compared, one_adversary).empty
+
+
+def test_a_second_release_stands_beside_the_other_adversaries():
+    """The informed adversary and who has both stand there too, whatever else was run."""
+    rows = [("full", "transfer", 0.5), ("obc-w2", "informed", 0.3), ("obc-w2", "both", 0.52)]
+    summary = pd.DataFrame(rows, columns=["variant", "adversary", f"{TPR}_mean"]).assign(attack="a")
+    for part in ("low", "high"):
+        summary[f"{TPR}_{part}"] = summary[f"{TPR}_mean"]
+    known = {"attack": "a", "metric": TPR, "kind": "against_full", "variant": "obc-w2"}
+    known |= {"low": -0.1, "high": 0.1, "p_value": 0.4, "q_value": 0.6, "supported": True}
+    compared = pd.DataFrame(
+        [
+            {**known, "adversary": "informed", "estimate": -0.2},
+            {**known, "adversary": "both", "estimate": 0.02},
+        ]
+    )
+    (row,) = side_by_side.side_by_side(compared, summary).to_dict("records")
+    assert (row["informed"], row["both"], row["added"]) == (0.3, 0.52, 0.02)
+    assert (row["added_p_value"], row["added_q_value"]) == (0.4, 0.6)
+    assert np.isnan([row["difference"], row["taken_back"], row["p_value"]]).all()
+    assert "transfer" not in row
 
 
 def exposures():

@@ -12,7 +12,7 @@ def row(variant, attack, adversary, nonmembers, dataset="digits", value=0.02):
     found = {"dataset": dataset, "network": "net", "variant": variant, "attack": attack}
     found |= {"adversary": adversary, "nonmembers": nonmembers, "members": nonmembers}
     found |= {"bits_per_weight": 2.5, "zero_fraction": 0.1, "targets": 2, "shadow_models": 4}
-    found |= {"epsilon_lower": 1.239, "delta": 1e-5}
+    found |= {"epsilon_lower": 1.239, "delta": 1e-5, "chosen": ""}
     found |= {"test_accuracy_mean": 0.9, "test_accuracy_std": np.nan}
     for place, metric in enumerate(METRICS):
         found |= {f"{metric}_mean": value + place / 1000, f"{metric}_low": value / 2}
@@ -83,7 +83,9 @@ def test_adversaries_stand_in_the_networks_own_metric():
     known |= {"full": 0.05, "transfer": 0.02, "adaptive": 0.03, "difference": 0.01}
     known |= {f"{name}_low": 0.005 for name in ("transfer", "adaptive", "difference")}
     known |= {f"{name}_high": 0.04 for name in ("transfer", "adaptive", "difference")}
-    known |= {"taken_back": np.nan, "taken_back_low": np.nan, "taken_back_high": np.nan}
+    known |= {f"taken_back{part}": np.nan for part in ("", "_low", "_high")}
+    known |= {"added": 0.004, "added_low": -0.001, "added_high": 0.009}
+    known |= {"added_p_value": 0.1, "added_q_value": 0.2}
     rows = [
         {**known, "attack": "lira_online", "metric": "tpr_at_fpr_0.01"},
         {**known, "attack": "rmia_online", "metric": "auc"},
@@ -91,8 +93,9 @@ def test_adversaries_stand_in_the_networks_own_metric():
     table = pd.DataFrame(rows)
     text = summary_tables.adversaries_as_markdown(table, ["lira_online"])
     assert "TPR at 1 % FPR (%); at full precision 5.00." in text
-    line = "| OBC 2 bits | 2.00 [0.50, 4.00] | 3.00 [0.50, 4.00] | **+1.00 [+0.50, +4.00]** | – |"
-    assert f"{line} 0.040 | 0.050 |" in text
+    line = "| OBC 2 bits | 2.00 [0.50, 4.00] | 3.00 [0.50, 4.00] | **+1.00 [+0.50, +4.00]** |"
+    assert f"{line} 0.040 | 0.050 | +0.40 [-0.10, +0.90] | 0.100 | 0.200 |" in text
+    assert "gain taken back, %" not in text  # of no variant it could be told
     assert "RMIA" not in text
     page = "".join(summary_tables.adversaries_as_html(table, "rmia_online"))
     assert page.index("<td>RMIA online</td><td>AUC</td>") < page.index("<td>LiRA online</td>")

@@ -28,7 +28,7 @@ def test_outliers_are_compared_with_the_others():
     exposed = kept("kept", rows)
     both = {"transfer": pd.concat([exposed, kept("signal_kept", signal)])}
     both["transfer"] = pd.concat([both["transfer"], exposed.assign(fpr=0.001, low=0.5, high=0.6)])
-    section = whose_samples.outliers(both, 500)
+    section = whose_samples.outliers(both, 500, "transfer")
     assert len(section.sentences) == 5
     assert section.sentences[0].endswith(
         "keep a larger share than the others, both of their exposure and of their signal, at "
@@ -48,16 +48,16 @@ def test_outliers_are_compared_with_the_others():
 
 def test_without_signals_nothing_is_claimed_of_outliers():
     alone = {"transfer": kept("kept", [("brecq-w2", 0.10, 0.30)])}
-    section = whose_samples.outliers(alone, 500)
+    section = whose_samples.outliers(alone, 500, "transfer")
     assert section.sentences[0].startswith("For BRECQ 2 bits this could not be told")
-    few = whose_samples.outliers(alone, 99)
+    few = whose_samples.outliers(alone, 99, "transfer")
     assert few.sentences == (
         "This cannot be told: 99 non-members a target do not resolve 1 % FPR.",
     )
     without = pd.DataFrame({"statistic": ["exposure"], "variant": ["full"], "fpr": [0.01]})
     without = without.assign(note="needs a whole pair of targets", group="all")
     without = without.assign(estimate=NAN, low=NAN, high=NAN, p_value=NAN)
-    assert whose_samples.outliers({"transfer": without}, 500).sentences == (
+    assert whose_samples.outliers({"transfer": without}, 500, "transfer").sentences == (
         "This cannot be told: it needs a whole pair of targets.",
     )
 
@@ -81,7 +81,7 @@ def calibration():
 
 
 def test_calibration_samples_are_compared_with_other_members():
-    section = whose_samples.calibrated(calibration(), quoted.quoted(5000))
+    section = whose_samples.calibrated(calibration(), quoted.quoted(5000), "adaptive")
     assert section.sentences == (
         "To whoever has the network at full precision too, calibration samples of BRECQ 2 bits "
         "stand out from other members, since quantization changed their answers less, by at least "

@@ -32,6 +32,9 @@ from ptq_privacy.study.seeds import generator
 REPLICATES = 100
 """Resamplings. Only covariances are read off them, to a seventh or so; no percentiles."""
 
+TAIL = 0.025
+"""Of the probability, beyond either end of an interval."""
+
 NOTHING = 1e-24
 """A variance that rounding leaves of none."""
 
@@ -127,9 +130,28 @@ def estimate(resampled: Resampled) -> Estimate:
     if variance <= NOTHING:
         return Estimate(value, value, value, float(value**2 <= NOTHING))
     error = np.sqrt(variance)
-    half = error * special.stdtrit(degrees, 0.975)
+    half = error * special.stdtrit(degrees, 1 - TAIL)
     p_value = 2 * special.stdtr(degrees, -abs(value) / error)
     return Estimate(value, float(value - half), float(value + half), float(p_value))
+
+
+def rate(resampled: Resampled, trials: int, limit: float = 0.0) -> Estimate:
+    """`estimate` of a share of samples; of none at all, or of all, by Clopper and Pearson (1934).
+
+    Where no target has a single case nothing varies, and yet the share need not be zero. Samples
+    are taken as independent; a target that is unlike the others may be missed.
+
+    Args:
+        trials: different samples that were looked at. Targets share samples, so each counts once.
+        limit: the p-value is of the share's being this.
+    """
+    if not (resampled.each.any() or resampled.drawn.any()):
+        high = 1 - (TAIL ** (1 / trials))
+        return Estimate(0.0, 0.0, high, min(1.0, 2 * (1 - limit) ** trials))
+    if (resampled.each == 1).all() and (resampled.drawn == 1).all():
+        return Estimate(1.0, TAIL ** (1 / trials), 1.0, min(1.0, 2 * limit**trials))
+    found = estimate(resampled)
+    return found._replace(p_value=estimate(resampled.scaled(1, -limit)).p_value)
 
 
 def _variance(resampled: Resampled) -> tuple[float, float]:

@@ -18,7 +18,7 @@ import numpy as np
 from ptq_privacy.attacks import metrics
 from ptq_privacy.attacks.metrics import METRICS
 from ptq_privacy.files.scores import Scores, read
-from ptq_privacy.measures.intervals import Resampled, estimate, sample_weights
+from ptq_privacy.measures.intervals import Resampled, estimate, rate, sample_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +70,7 @@ def rows(scores: Scores, measured: Values) -> list[dict[str, Any]]:
         "members": int(scores.member.sum(axis=1).min()),
         "nonmembers": _nonmembers(scores),
     }
+    members = int(scores.member.any(axis=0).sum())
     table = []
     for attack, own in measured.items():
         row: dict[str, Any] = {"attack": attack, "targets": targets, **fewest}
@@ -78,14 +79,18 @@ def rows(scores: Scores, measured: Values) -> list[dict[str, Any]]:
         row["fpr_0.001_supported"] = metrics.supports(fewest["nonmembers"], "tpr_at_fpr_0.001")
         pooled = metrics.roc(scores.member.ravel(), scores.attacks[attack].ravel())
         for name, metric in METRICS.items():
-            found = estimate(own[name])
             level = metrics.chance(name, fewest["members"], fewest["nonmembers"])
+            if metrics.fpr_of(name) is None:
+                found = estimate(own[name])
+                found = found._replace(p_value=estimate(own[name].scaled(1, -level)).p_value)
+            else:
+                found = rate(own[name], members, level)
             row |= {
                 f"{name}_mean": found.value,
                 f"{name}_std": own[name].each.std(ddof=1) if targets > 1 else np.nan,
                 f"{name}_low": max(found.low, 0.0),
                 f"{name}_high": min(found.high, 1.0),
-                f"{name}_p_value": estimate(own[name].scaled(1, -level)).p_value,
+                f"{name}_p_value": found.p_value,
                 f"{name}_pooled": float(metric(*pooled, fewest["nonmembers"])),
             }
             if (start := metrics.lowest(name, fewest["nonmembers"])) is not None:

@@ -18,7 +18,14 @@ from ptq_privacy.attacks import chooses, score, stand_ins, strongest
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.attacks.metrics import FPRS
 from ptq_privacy.files.scores import Scores
-from ptq_privacy.measures.intervals import UNKNOWN, Estimate, Resampled, estimate, sample_weights
+from ptq_privacy.measures.intervals import (
+    UNKNOWN,
+    Estimate,
+    Resampled,
+    estimate,
+    rate,
+    sample_weights,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,12 +86,14 @@ def evaluate(scores: Scores, thresholds: Mapping[str, np.ndarray], seed: int) ->
         targets of the real rates) and for each prior share of members `ppv_{prior}`: of those who
         are called members, the share who are, prior * TPR / (prior * TPR + (1 - prior) * FPR); NaN
         where nobody is called. Each rate and PPV has its 95% interval `_low`, `_high` by
-        `intervals`, as far as it is within 0..1, thresholds as they are; `fpr_p_value` is of the
-        real FPR's being the limit.
+        `intervals`, as far as it is within 0..1, thresholds as they are; where no non-member is
+        called, a PPV's lower bound is that of the highest FPR that this allows. `fpr_p_value` is of
+        the real FPR's being the limit.
     """
     import pandas as pd
 
     weight = sample_weights(scores.member, seed).astype(np.float64)
+    outside, inside = (int(side.any(axis=0).sum()) for side in (~scores.member, scores.member))
     rows = []
     for attack, limits in thresholds.items():
         for limit, threshold in zip(FPRS, limits.T, strict=True):
@@ -97,13 +106,17 @@ def evaluate(scores: Scores, thresholds: Mapping[str, np.ndarray], seed: int) ->
                 "threshold_mean": float(threshold.mean()),
                 "threshold_std": float(threshold.std(ddof=1)) if len(threshold) > 1 else np.nan,
             }
-            row |= _with_interval("fpr", estimate(fpr))
-            row["fpr_p_value"] = estimate(fpr.scaled(1, -limit)).p_value
-            row |= _with_interval("tpr", estimate(tpr))
+            accused = rate(fpr, outside, limit)
+            row |= _with_interval("fpr", accused)
+            row["fpr_p_value"] = accused.p_value
+            row |= _with_interval("tpr", rate(tpr, inside))
             for prior in PRIORS:
                 right, wrong = tpr.scaled(prior), fpr.scaled(1 - prior)
                 some = right.mean + wrong.mean > 0
                 share = estimate(right.over(right.plus(wrong))) if some else UNKNOWN
+                if some and fpr.mean == 0:
+                    most = (1 - prior) * accused.high
+                    share = share._replace(low=right.mean / (right.mean + most))
                 row |= _with_interval(f"ppv_{prior:g}", share)
             rows.append(row)
     return pd.DataFrame(rows)

@@ -1,8 +1,9 @@
 """The answer for each network, for whoever must decide what to ship: a card.
 
 A card says what full precision leaks, what each variant keeps of it and what that costs in
-accuracy. Of the adversaries that were run, each variant is shown under the one who finds most in
-it. Picking the larger of noisy numbers errs towards more leakage, which is the side to err on.
+accuracy. Of the adversaries who have a variant alone, each variant is shown under the one who finds
+most in it. Picking the larger of noisy numbers errs towards more leakage, which is the side to err
+on. What a variant adds where full precision is published as well stands beside it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from ptq_privacy.report import claims, guarantees, quoted, style
+from ptq_privacy.report import attackers, claims, guarantees, quoted, style, versus
 from ptq_privacy.report.cells import Interval
 from ptq_privacy.report.quoted import Quoted
-from ptq_privacy.report.sentences import LOWER, of_rows
+from ptq_privacy.report.sentences import HIGHER, LOWER, at_least, of_rows
 from ptq_privacy.study.variants import Variant
 
 AFFORDED = 1.0
@@ -36,9 +37,11 @@ class Line:
     lost: float  # points of accuracy against full precision
     leak: Interval
     adversary: str
+    by: str  # which attack stands behind the headline, in how many networks; may be empty
     kept: Interval  # of what full precision leaks beyond chance
     below_full: bool  # told apart from full precision, and less
     above_chance: bool  # told apart from chance
+    added: Interval  # published beside full precision, against that alone; where it was measured
     best: bool  # no other variant is both more accurate and leaks less, and it has not collapsed
 
 
@@ -78,10 +81,12 @@ def card(
     first = summary.iloc[0]
     nonmembers = int(summary["nonmembers"].min())
     measure = quoted.quoted(nonmembers)
-    lines = _lines(summary[summary["attack"] == attack], compared, exposed, measure, attack)
+    own = attackers.alone(summary)
+    lines = _lines(own[own["attack"] == attack], compared, exposed, measure, attack)
     remarks = [
         _proposal(lines, measure),
-        _strongest(summary, measure, attack),
+        _second(lines[1:], measure),
+        _strongest(compared, summary["attack"].nunique(), measure, attack),
         guarantees.remark(summary, attack),
     ]
     if why := quoted.note(nonmembers):
@@ -109,11 +114,16 @@ def _lines(
     attack: str,
 ) -> list[Line]:
     column = f"{measure.metric}_mean"
-    place = measured.groupby("variant", sort=False)[column].idxmax()
-    strongest = measured.loc[place]
+    strongest = attackers.first(measured, measure)
     accuracy = 100 * strongest["test_accuracy_mean"]
     full = accuracy[strongest["variant"] == "full"].iloc[0]
-    less = set() if compared is None else _told_less(compared, measure, attack)
+    rows = _against_full(compared, measure, attack)
+    less = {
+        (row["variant"], row["adversary"])
+        for row, found in zip(_records(rows), of_rows(rows), strict=True)
+        if found == LOWER
+    }
+    added = _added(rows, measure)
     guess = quoted.guessing(measure, int(measured["nonmembers"].min()))
     lines = []
     for row in _records(strongest):
@@ -130,27 +140,41 @@ def _lines(
                 lost=full - 100 * row["test_accuracy_mean"],
                 leak=leak,
                 adversary=adversary,
+                by=attackers.behind(row["chosen"]),
                 kept=_kept(exposed[adversary], variant, measure),
                 below_full=(variant, adversary) in less,
                 above_chance=leak.low > guess and row.get("q_value", 0) <= claims.LEVEL,
+                added=added.get(variant, _nothing(measure)),
                 best=bool(better.empty) and 100 * row["test_accuracy_mean"] >= USABLE * full,
             )
         )
     return lines
 
 
-def _told_less(compared: pd.DataFrame, measure: Quoted, attack: str) -> set[tuple[str, str]]:
-    """Variants and adversaries whose leakage is told apart from full precision's, and less."""
-    own = compared[
+def _against_full(compared: pd.DataFrame | None, measure: Quoted, attack: str) -> pd.DataFrame:
+    """The variants' differences from full precision; none where nothing is compressed."""
+    if compared is None:
+        return pd.DataFrame(columns=["variant", "adversary", "low", "high"])
+    return compared[
         (compared["kind"] == "against_full")
         & (compared["attack"] == attack)
         & (compared["metric"] == measure.metric)
     ]
-    return {
-        (row["variant"], row["adversary"])
-        for row, found in zip(own.to_dict("records"), of_rows(own), strict=True)
-        if found == LOWER
-    }
+
+
+def _added(rows: pd.DataFrame, measure: Quoted) -> dict[str, Interval]:
+    """By variant, what is found beside full precision more than at full precision alone."""
+    both = rows[attackers.beside_full(rows)]
+    cells = zip(_records(both), claims.stand(both), strict=True)
+    found = {}
+    for row, stands in cells:
+        value, low, high = (measure.scale * row[part] for part in ("estimate", "low", "high"))
+        found[row["variant"]] = Interval(value, low, high, measure.digits, True, bool(stands))
+    return found
+
+
+def _nothing(measure: Quoted) -> Interval:
+    return Interval(float("nan"), float("nan"), float("nan"), measure.digits)
 
 
 def _kept(exposed: pd.DataFrame, variant: str, measure: Quoted) -> Interval:
@@ -170,6 +194,8 @@ def _kept(exposed: pd.DataFrame, variant: str, measure: Quoted) -> Interval:
 def _answer(full: Line, measure: Quoted, guess: float, attack: str) -> str:
     """What full precision leaks, in a sentence."""
     title = style.score_title(attack)
+    if full.by:
+        title += f" at hand ({full.by})"
     close = "" if full.above_chance else ", from which this is not distinguishable"
     if measure.fpr is None:
         return (
@@ -209,6 +235,21 @@ def _proposal(lines: list[Line], measure: Quoted) -> str:
     )
 
 
+def _second(compressed: list[Line], measure: Quoted) -> str:
+    """What a variant adds to what full precision leaks, where both are published."""
+    known = [line.added for line in compressed if line.added.known]
+    if not known:
+        return ""
+    more = sum(own.claimed and own.low > 0 for own in known)
+    low, high = min(own.low for own in known), max(own.high for own in known)
+    return (
+        f"Where full precision is published as well, more than it gives away alone is told at "
+        f"{more} of {style.counted(len(known), 'variant')}; the intervals of the difference reach "
+        f"from {low:+.{measure.digits}f} to {high:+.{measure.digits}f} "
+        f"{measure.unit_of_differences}."
+    )
+
+
 def _interval(row: Mapping[str, Any], measure: Quoted) -> Interval:
     """The measure's cell of a row of the summary."""
     mean, low, high = (
@@ -226,24 +267,25 @@ def _with_unit(leak: Interval, measure: Quoted) -> str:
     return f"{leak.value:.{leak.digits}f}{unit} {leak.bounds}"
 
 
-def _strongest(summary: pd.DataFrame, measure: Quoted, attack: str) -> str:
-    """Whether another attack, under any adversary, finds more than the headline at a variant."""
-    column = f"{measure.metric}_mean"
-    attacks = summary["attack"].nunique()
+def _strongest(compared: pd.DataFrame | None, attacks: int, measure: Quoted, attack: str) -> str:
+    """Whether another attack, under any adversary, is told to find more at a variant."""
     if attacks == 1:
         return "No other attack was run."
-    place = summary.groupby("variant", sort=False)[column].idxmax()
-    headline = summary[summary["attack"] == attack].groupby("variant", sort=False)[column].max()
-    strongest = summary.loc[place].set_index("variant")
-    more = strongest[strongest[column] > headline.reindex(strongest.index)]
+    if compared is None:
+        return ""
+    rows = versus.against(compared[compared["metric"] == measure.metric], attack)
+    more = rows[[found == HIGHER for found in of_rows(rows)]]
+    title = style.score_title(attack)
     if more.empty:
-        return f"None of the {attacks} attacks that were run finds more at any variant."
-    furthest = str((more[column] - headline.reindex(more.index)).idxmax())
-    row = _records(more.loc[[furthest]])[0]
-    found = _with_unit(_interval(row, measure), measure)
+        return (
+            f"Of the {attacks} attacks that were run, none is told to find more than {title} at "
+            "any variant to any adversary."
+        )
+    row = _records(more.nlargest(1, "estimate"))[0]
+    low = at_least(measure.scale * row["low"], measure.scale * row["low"], measure.digits)
     return (
-        f"Of the {attacks} attacks that were run, another finds more than "
-        f"{style.score_title(attack)} at {len(more)} of {len(strongest)} variants, by most at "
-        f"{style.name(Variant.recorded(furthest))}: {style.score_title(row['attack'])}, "
-        f"{row['adversary']}, {found}."
+        f"Of the {attacks} attacks that were run, another finds more than {title} at "
+        f"{more['variant'].nunique()} of {rows['variant'].nunique()} variants, by most at "
+        f"{style.name(Variant.recorded(row['variant']))}: {style.score_title(row['attack'])}, "
+        f"{row['adversary']}, by at least {low} {measure.unit_of_differences}."
     )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ptq_privacy.report import (
+    attackers,
     cells,
     claims,
     class_disparity,
@@ -27,6 +28,7 @@ from ptq_privacy.report.sentences import (
     HIGHER,
     Section,
     Words,
+    elsewhere,
     filled,
     grouped,
     of_rows,
@@ -44,69 +46,129 @@ def of_network(measured: Measured, attacks: Sequence[str], margin: float) -> lis
         attacks: the attacks to speak of, the headline first.
         margin: share of full precision's leak within which a variant is equivalent to it.
     """
-    measure, compared = measured.measure, measured.compared
+    measure, compared, summary = measured.measure, measured.compared, measured.summary
+    leading = attackers.leading(summary, measure, attacks[0])
     if compared is None:
-        sections = [leakage(NOT_COMPARED, measured.summary, measure, attacks[0], margin)]
+        sections = [leakage(NOT_COMPARED, summary, measure, attacks[0], margin, leading)]
     else:
         own = compared[compared["metric"] == measure.metric]
         sections = [
-            leakage(own, measured.summary, measure, attacks[0], margin),
+            leakage(attackers.alone(own), summary, measure, attacks[0], margin, leading),
+            second_release(own, summary, measure, attacks[0], margin),
             adaptation(own, measure, attacks),
-            whose_samples.outliers(measured.exposed, measured.nonmembers),
+            whose_samples.outliers(measured.exposed, measured.nonmembers, leading),
         ]
         if measured.methods is not None:
-            sections.append(versus.methods(measured.methods, measure, attacks[0]))
+            sections.append(versus.methods(measured.methods, measure, attacks[0], leading))
         sections.append(versus.attacks(own, measure, attacks[0]))
     if measured.calibration is not None:
-        sections.append(whose_samples.calibrated(measured.calibration, measure))
+        sections.append(whose_samples.calibrated(measured.calibration, measure, leading))
     if measured.disparity is not None:
         sections.append(class_disparity.section(measured.disparity, attacks[0]))
     return [
         *sections,
-        worth(measured.thresholds, measure, attacks[0]),
+        worth(measured.thresholds, measure, attacks[0], leading),
         versus.strength(measured.swept, measured.strength, measure),
-        guarantees.section(measured.summary, attacks[0]),
+        guarantees.section(summary, attacks[0]),
     ]
 
 
 def leakage(
-    compared: pd.DataFrame, summary: pd.DataFrame, measure: Quoted, attack: str, margin: float
+    compared: pd.DataFrame,
+    summary: pd.DataFrame,
+    measure: Quoted,
+    attack: str,
+    margin: float,
+    leading: str,
 ) -> Section:
-    """Every variant against full precision, and against chance."""
+    """Every variant against full precision and against chance, to those who have it alone.
+
+    Args:
+        leading: the adversary of whom the sentences are; the table has all.
+    """
     nonmembers = int(summary["nonmembers"].min())
     targets = style.counted(summary.iloc[0]["targets"], "target")
     rows = compared[(compared["kind"] == "against_full") & (compared["attack"] == attack)]
     alone = "The study compresses nothing, so full precision stands alone."
     sentences = [alone] if rows.empty else []
-    sentences += [f"Measured by {style.score_title(attack)} on {targets}: the {measure.title}."]
+    measured = attackers.alone(summary[summary["attack"] == attack])
+    full = measured["variant"] == "full"
+    chosen = attackers.behind(measured.loc[full, "chosen"].iloc[0])
+    by = f"{style.score_title(attack)}{f' (at full precision {chosen})' if chosen else ''}"
+    sentences += [f"Measured by {by} on {targets}: the {measure.title}."]
     if why := quoted.note(nonmembers):
         sentences.append(f"{why}.")
-    measured = summary[summary["attack"] == attack]
+    sentences += _who(measured, measure, leading)
     columns = {}
     for adversary in measured["adversary"].unique():
         own = cells.named(rows[rows["adversary"] == adversary])
-        to = f"To the {adversary} adversary, {{who}}"
-        words = Words(
-            higher=f"{to} leak{{s}} more than full precision",
-            lower=f"{to} leak{{s}} less than full precision",
-            open=f"{to} {{be}} not distinguishable from full precision",
-        )
-        sentences += _grouped(own, words, measure)
-        full = measured["variant"] == "full"
-        sentences += _equivalent(own, measured[full], measure, margin, to)
         level = cells.named(measured[(measured["adversary"] == adversary) | full])
-        sentences += _above(level, measure, nonmembers, to)
+        if adversary == leading:
+            to = f"To the {adversary} adversary, {{who}}"
+            words = Words(
+                higher=f"{to} leak{{s}} more than full precision",
+                lower=f"{to} leak{{s}} less than full precision",
+                open=f"{to} {{be}} not distinguishable from full precision",
+            )
+            sentences += _grouped(own, words, measure)
+            sentences += _equivalent(own, measured[full], measure, margin, to)
+            sentences += _above(level, measure, nonmembers, to)
         parts = [f"{measure.metric}_{part}" for part in ("mean", "low", "high")]
         columns[f"{measure.label}, {adversary}"] = cells.measured(level, measure, parts)
         if len(own):
             columns[f"{adversary} - full precision"] = cells.measured(own, measure, difference=True)
             columns[f"p, q, {adversary}"] = cells.tested(own)
+    sentences += elsewhere(rows[rows["adversary"] != leading])
     question = "Does quantization hide members?" if len(rows) else "Are members given away?"
     return Section(question, tuple(sentences), cells.joined(columns))
 
 
+def _who(measured: pd.DataFrame, measure: Quoted, leading: str) -> list[str]:
+    """Of which adversary the sentences are, and why, where there are several."""
+    compressed = measured[measured["variant"] != "full"]
+    several = compressed["adversary"].nunique()
+    if several < 2:
+        return []
+    of_variants = attackers.first(compressed, measure)["adversary"]
+    return [
+        f"Of the {several} adversaries who have a variant alone, the {leading} one finds most at "
+        f"{(of_variants == leading).sum()} of {len(of_variants)} variants: here and below the "
+        "sentences are of him, and the tables of all."
+    ]
+
+
+def second_release(
+    compared: pd.DataFrame, summary: pd.DataFrame, measure: Quoted, attack: str, margin: float
+) -> Section:
+    """Each variant beside full precision, against full precision alone."""
+    question = "Do both releases together leak more than full precision alone?"
+    rows = compared[(compared["kind"] == "against_full") & (compared["attack"] == attack)]
+    own = cells.named(rows[attackers.beside_full(rows)])
+    if own.empty:
+        return Section(question, ("No adversary who has both was run, so this cannot be told.",))
+    to = "Published beside full precision, {who}"
+    words = Words(
+        higher=f"{to} give{{s}} away more than full precision alone",
+        lower="From {who} and full precision together less is found than from the latter alone",
+        open=f"{to} {{be}} not distinguishable from full precision alone",
+    )
+    full = summary[(summary["variant"] == "full") & (summary["attack"] == attack)]
+    sentences = _grouped(own, words, measure)
+    sentences += _equivalent(own, full, measure, margin, to, "full precision alone")
+    columns = {
+        "both published - full precision": cells.measured(own, measure, difference=True),
+        "p, q": cells.tested(own),
+    }
+    return Section(question, tuple(sentences), cells.joined(columns))
+
+
 def _equivalent(
-    own: pd.DataFrame, full: pd.DataFrame, measure: Quoted, margin: float, to: str
+    own: pd.DataFrame,
+    full: pd.DataFrame,
+    measure: Quoted,
+    margin: float,
+    to: str,
+    what: str = "full precision",
 ) -> list[str]:
     """Which differences from full precision lie within the margin, with their whole intervals."""
     chance = quoted.guessing(measure, int(full["nonmembers"].min()))
@@ -118,7 +180,7 @@ def _equivalent(
     most = math.ceil(reach[reach < width].max() * 10**measure.digits) / 10**measure.digits
     digits = measure.digits
     text = (
-        f"{to} {{be}} equivalent to full precision within the study's margin, "
+        f"{to} {{be}} equivalent to {what} within the study's margin, "
         f"{100 * margin:g} % of what full precision leaks beyond chance or {width:.{digits}f} "
         f"{measure.unit_of_differences}: at most {most:.{digits}f} more or less"
     )
@@ -152,7 +214,8 @@ def adaptation(compared: pd.DataFrame, measure: Quoted, attacks: Sequence[str]) 
         words = Words(
             higher=f"{title} finds more at {{who}} with shadow models quantized as the target is",
             lower=f"{title} finds less at {{who}} with shadow models quantized as the target is",
-            open=f"With {title} no difference between the adversaries can be told at {{who}}",
+            open=f"With {title} no difference between the adaptive and the transfer adversary can "
+            "be told at {who}",
         )
         sentences += _grouped(risen, words, measure)
         taken = cells.named(own[own["kind"] == "taken_back"])
@@ -172,7 +235,7 @@ def adaptation(compared: pd.DataFrame, measure: Quoted, attacks: Sequence[str]) 
     )
 
 
-def worth(thresholds: pd.DataFrame | None, measure: Quoted, attack: str) -> Section:
+def worth(thresholds: pd.DataFrame | None, measure: Quoted, attack: str, leading: str) -> Section:
     """Thresholds that an attacker can set: the false positives they give, and what a call means."""
     question = "What is an accusation worth?"
     if thresholds is None:
@@ -180,7 +243,9 @@ def worth(thresholds: pd.DataFrame | None, measure: Quoted, attack: str) -> Sect
     limit = claims.limit(measure)
     own = cells.named(_excess(thresholds, limit, attack))
     sentences, columns = [], {}
-    for adversary, rows in own.groupby("adversary", sort=False):
+    full = own["variant"] == "full"
+    for adversary in own["adversary"].unique():
+        rows = own[(own["adversary"] == adversary) | full]
         start = f"Set by the {adversary} adversary on shadow models for {100 * limit:g} % FPR, a"
         start += " threshold accuses"
         words = Words(
@@ -188,11 +253,13 @@ def worth(thresholds: pd.DataFrame | None, measure: Quoted, attack: str) -> Sect
             lower=f"{start} fewer non-members than it may at {{who}}",
             open=f"{start} a share of non-members that is not distinguishable from that at {{who}}",
         )
-        sentences += grouped(rows, words, "points", 100, 2)
+        if adversary == leading:
+            sentences += grouped(rows, words, "points", 100, 2)
         columns[f"FPR reached, %, {adversary}"] = cells.column(
             rows, ("fpr", "fpr_low", "fpr_high"), 100, 2
         )
-    sentences += [of_those_accused(row) for row in own[own["variant"] == "full"].to_dict("records")]
+    sentences += elsewhere(own[(own["adversary"] != leading) & ~full])
+    sentences += [of_those_accused(row) for row in own[full].to_dict("records")]
     return Section(question, tuple(sentences), cells.joined(columns))
 
 

@@ -1,4 +1,4 @@
-"""The most exposed images themselves: looking at them is how one learns what a model remembers."""
+"""The most exposed samples themselves: looking at them is how one learns what a model remembers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from ptq_privacy.data import kinds
 from ptq_privacy.data.dataset import Dataset
 from ptq_privacy.report import style
 from ptq_privacy.report.quoted import quoted
+from ptq_privacy.study.input_kinds import INPUT_KINDS
 from ptq_privacy.study.variants import Variant
 
 COLUMNS, ROWS = 10, 2
 FRAME_GAP = 0.045
-"""Of an image's width, in white between it and its frame: the image may be as dark."""
+"""Of a sample's width, in white between it and its frame: an image may be as dark."""
 
 
 def most_exposed(exposure: pd.DataFrame, variant: str, count: int, fpr: float) -> pd.DataFrame:
@@ -60,7 +61,7 @@ def draw(
     title: str,
     nonmembers: int,
 ) -> Figure:
-    """A block of the most exposed images for each variant; those in several blocks are framed.
+    """A block of the most exposed samples for each variant; those in several blocks are framed.
 
     Args:
         nonmembers: of each target.
@@ -68,7 +69,8 @@ def draw(
     fpr = quoted(nonmembers).fpr
     if fpr is None:
         few = f"{nonmembers} non-members a target resolve no rate that is counted"
-        return style.message(f"{title}: which images are exposed most cannot be told; {few}.")
+        samples = INPUT_KINDS[dataset.kind].samples
+        return style.message(f"{title}: which {samples} are exposed most cannot be told; {few}.")
     chosen = [most_exposed(exposure, variant, COLUMNS * ROWS, fpr) for variant in variants]
     shared = set.intersection(*(set(rows["sample"]) for rows in chosen))
     figure = plt.figure(figsize=(COLUMNS * 0.95, (1.25 * ROWS + 0.3) * len(variants)))
@@ -80,7 +82,7 @@ def draw(
         for axis in axes:
             axis.axis("off")
         for axis, (_, row) in zip(axes, rows.iterrows(), strict=False):
-            _image(axis, dataset, row, f"{fpr:g}", framed=row["sample"] in shared)
+            _sample(axis, dataset, row, f"{fpr:g}", framed=row["sample"] in shared)
         block.subplots_adjust(0.01, 0.02, 0.99, 0.8, wspace=0.14, hspace=0.46)
     legend = f"above each: class, share caught / share falsely accused at {100 * fpr:g} % FPR"
     if len(variants) > 1:
@@ -89,7 +91,7 @@ def draw(
     return figure
 
 
-def _image(axis: Axes, dataset: Dataset, row: pd.Series, fpr: str, framed: bool) -> None:
+def _sample(axis: Axes, dataset: Dataset, row: pd.Series, fpr: str, framed: bool) -> None:
     show = kinds.part(dataset.kind, "show")
     axis.axis("on")
     axis.grid(False)

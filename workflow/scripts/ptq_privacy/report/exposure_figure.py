@@ -29,7 +29,9 @@ def by_adversary(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {str(name): rows for name, rows in table.groupby("adversary", sort=False)}
 
 
-def draw(summaries: Mapping[str, pd.DataFrame], title: str, nonmembers: int) -> Figure:
+def draw(
+    summaries: Mapping[str, pd.DataFrame], title: str, nonmembers: int, samples: str
+) -> Figure:
     """A row of four panels an adversary.
 
     Exposure by decile of the exposure at full precision, for the fewest bits of each method; what
@@ -39,6 +41,7 @@ def draw(summaries: Mapping[str, pd.DataFrame], title: str, nonmembers: int) -> 
     Args:
         summaries: what the stage `measure_exposure` summed up, by adversary.
         nonmembers: of each target.
+        samples: what people call them, by their kind.
     """
     some = next(iter(summaries.values()))
     if not (some["statistic"] == "kept").any():
@@ -63,18 +66,18 @@ def draw(summaries: Mapping[str, pd.DataFrame], title: str, nonmembers: int) -> 
     for row, (adversary, summary) in zip(axes, summaries.items(), strict=True):
         own = summary[summary["fpr"] == FPR]
         _deciles(row[0], own, [Variant(), *lowest(compressed)], variants)
-        row[0].set_title(f"{adversary} shadow models", loc="left", fontsize=9)
+        row[0].set_title(f"to the {adversary} adversary", loc="left", fontsize=9)
         _kept(row[1], own, compressed, "kept")
         _kept(row[2], own, compressed, "signal_kept")
         _correlations(row[3], own, compressed)
         for axis in row[2:]:
             axis.tick_params(labelleft=False)
-    axes[-1, 0].set_xlabel("the most exposed 1 %, then tenths of the images by exposure")
+    axes[-1, 0].set_xlabel(f"the most exposed 1 %, then tenths of the {samples} by exposure")
     axes[-1, 1].set_xlabel("exposure kept (% of full precision)")
     axes[-1, 2].set_xlabel("signal kept (% of full precision)")
     axes[-1, 3].set_xlabel("rank correlation\nwith full precision")
     style.title(figure, f"{title}: whose exposure does quantization take away?")
-    style.legend_beside(figure, _legend(variants, [Variant(), *lowest(compressed)]))
+    style.legend_beside(figure, _legend(variants, [Variant(), *lowest(compressed)], samples))
     return figure
 
 
@@ -139,9 +142,11 @@ def _values(rows: pd.DataFrame, variants: Sequence[Variant]) -> np.ndarray:
     return rows.reindex([str(variant) for variant in variants])[columns].to_numpy(np.float64)
 
 
-def _legend(variants: Sequence[Variant], at_left: Sequence[Variant]) -> dict[str, list[Artist]]:
+def _legend(
+    variants: Sequence[Variant], at_left: Sequence[Variant], samples: str
+) -> dict[str, list[Artist]]:
     key = style.key(at_left, variants, style.mark)
-    key["images"] = [
+    key[samples] = [
         Line2D([], [], color=style.NEUTRAL, linewidth=1, label=GROUPS[group], **mark)
         for group, mark in style.GROUPS.items()
     ]

@@ -17,6 +17,7 @@ from ptq_privacy.report import page, sentences, summary_tables
 from ptq_privacy.report.cards import Card, Line
 from ptq_privacy.report.cells import Interval
 from ptq_privacy.report.sentences import Section
+from ptq_privacy.study.adversaries import ADVERSARIES
 
 TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
@@ -27,14 +28,19 @@ INTRODUCTION = (
     "of it, and what that costs in accuracy."
 )
 HOW_TO_READ_A_CARD = (
-    "Each variant under the adversary who finds most in it: the transfer adversary's shadow models "
-    "stay at full precision, the adaptive one's are compressed as the target is. Kept: the share "
-    "of what full precision leaks beyond false accusations. The dashed lines are guessing (grey) "
+    "Each variant under the adversary who finds most in it, of those who have the variant alone. "
+    "{adversaries} In brackets: which attack he chose, by trying all of them on models whose "
+    "members he knows, in how many networks. Kept: the share of what full precision leaks beyond "
+    "false accusations. {added}The dashed lines are guessing (grey) "
     "and full precision (black). Told apart from: whether the variant leaks less than full "
     "precision and more than guessing, where an interval says so. Bold: no other variant is both "
     "more accurate and leaks less, by these estimates, and at least three quarters of the accuracy "
     "are left. All intervals are 95 %, over targets and samples; they do not cover training the "
     "networks again."
+)
+ADDED = (
+    "Both published: what is found more where full precision is published as well than in full "
+    "precision alone. "
 )
 MADE_BY = (
     "What made this page and each table and figure (rule, inputs, settings, code, versions): make "
@@ -73,7 +79,7 @@ def build(
 
     Args:
         answers: by network, what can be concluded.
-        compared: both adversaries side by side, of all networks.
+        compared: the adversaries side by side, of all networks.
         attack: the headline, which the tables show at first.
     """
     body = [
@@ -81,7 +87,7 @@ def build(
         page.element("p", INTRODUCTION, class_="soft"),
         _contents([card.name for card in cards]),
         *(_card(card, number) for number, card in enumerate(cards)),
-        page.element("p", HOW_TO_READ_A_CARD, class_="soft"),
+        page.element("p", _how_to_read(cards, summary), class_="soft"),
         *_figures(figures),
         page.element("h2", "What can be concluded", id="conclusions"),
         page.element("p", sentences.NOTE, class_="soft"),
@@ -103,14 +109,20 @@ def _contents(networks: Sequence[str]) -> str:
     )
 
 
+def _how_to_read(cards: Sequence[Card], summary: pd.DataFrame) -> str:
+    """Of the adversaries and columns that there are."""
+    known = summary.loc[summary["variant"] != "full", "adversary"].unique()
+    about = [f"the {name} adversary {ADVERSARIES[name].about}" for name in known]
+    text = f"{about[0][0].upper()}{'; '.join(about)[1:]}." if about else ""
+    added = any(line.added.known for card in cards for line in card.lines)
+    return HOW_TO_READ_A_CARD.format(adversaries=text, added=ADDED if added else "")
+
+
 def _card(card: Card, number: int) -> str:
     full = card.lines[0].leak
     big = f"{full.value:.{full.digits}f}{' %' if card.measure.unit else ''}"
-    left = [
-        page.element("p", big, class_="big"),
-        page.element("p", card.answer),
-        page.listed(card.remarks, class_="remarks"),
-    ]
+    answer = page.element("p", big, class_="big") + page.element("p", card.answer)
+    remarks = page.listed(card.remarks, class_="remarks")
     ends = [card.guessing]
     ends += [end for line in card.lines for end in line.leak[:3] if end == end]
     bottom, top = (0 if card.measure.unit else min(ends)), max(ends)
@@ -126,16 +138,23 @@ def _card(card: Card, number: int) -> str:
                 _drawn(line, bottom, top, card.guessing, full.value) for line in card.lines
             ],
             "kept, %": [line.kept for line in card.lines],
-            "adversary": [line.adversary for line in card.lines],
+            f"both published, {card.measure.unit_of_differences} more": [
+                line.added for line in card.lines
+            ],
             "told apart from": [_told(line) for line in card.lines],
+            "adversary": [line.adversary for line in card.lines],
+            "his attack": [line.by or card.attack for line in card.lines],
         }
     )
+    if not any(line.added.known for line in card.lines):
+        shown = shown.drop(columns=f"both published, {card.measure.unit_of_differences} more")
     table = page.table(shown, f"card-table-{number}", marked=[line.best for line in card.lines])
     return page.block(
         "section",
         page.element("h2", card.name)
         + page.element("p", card.facts, class_="soft")
-        + page.block("div", page.block("div", "".join(left)) + table, class_="sides"),
+        + page.block("div", page.block("div", answer) + remarks, class_="sides")
+        + table,
         class_="card",
         id=f"card-{number}",
     )
@@ -222,5 +241,5 @@ def _answers(network: str, sections: Sequence[Section], number: int) -> str:
 
 def _told(line: Line) -> str:
     """From what a variant's leakage is told apart; full precision is not asked about itself."""
-    found = {(True, True): "both", (True, False): "full", (False, True): "guessing"}
+    found = {(True, True): "full, guessing", (True, False): "full", (False, True): "guessing"}
     return found.get((line.below_full, line.above_chance), "neither")

@@ -45,7 +45,7 @@ def section(summary: pd.DataFrame, attack: str) -> Section:
         "of it where they add or remove one).",
         "These are lower bounds: a stronger attack, or more samples, may refute more.",
     ]
-    columns = {}
+    columns, refuted = {}, []
     for adversary in own["adversary"].unique():
         rows = own[(own["adversary"] == adversary) | (own["variant"] == "full")]
         compressed = rows[rows["variant"] != "full"]
@@ -54,7 +54,8 @@ def section(summary: pd.DataFrame, attack: str) -> Section:
         )
         nothing = int((compressed["epsilon_lower"] == 0).sum())
         if nothing:
-            of = style.counted(len(compressed), "variant")
-            sentences.append(f"To the {adversary} adversary it is 0 for {nothing} of {of}.")
+            refuted.append(f"{nothing} of {len(compressed)} to the {adversary} adversary")
+    if refuted:
+        sentences.append(f"For these variants it is 0: {', '.join(refuted)}.")
     question = "Which guarantee of differential privacy cannot hold?"
     return Section(question, tuple(sentences), cells.joined(columns))

@@ -25,10 +25,17 @@ class Drawn(NamedTuple):
 
 STYLE = """
 :root { --ink: #1d2733; --soft: #5d6b7a; --line: #dfe4ea; --shade: #f4f6f9; --full: #1d2733;
-        --less: #0072b2; --chance: #b0b8c1; }
+        --less: #0072b2; --chance: #b0b8c1; --paper: #fff; --over: #eef4fa; color-scheme: light; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e3e8ee; --soft: #9aa7b5; --line: #323c47; --shade: #232b34; --full: #e3e8ee;
+          --less: #57b0ea; --chance: #6b7785; --paper: #161b21; --over: #27313c;
+          color-scheme: dark; }
+  figure img { background: #fff; border-radius: 6px; }
+}
 * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: var(--ink);
-       margin: 0 auto; max-width: 1380px; padding: 0 1.2rem 3rem; background: #fff; }
+       margin: 0 auto; max-width: 1380px; padding: 0 1.2rem 3rem; background: var(--paper); }
+html { background: var(--paper); }
 h1 { font-size: 1.55rem; margin: 1rem 0 .2rem; }
 h2 { font-size: 1.25rem; margin: 2.4rem 0 .6rem; }
 h3 { font-size: 1.02rem; margin: 1.4rem 0 .3rem; }
@@ -41,9 +48,10 @@ a { color: var(--less); text-decoration: none; } a:hover { text-decoration: unde
         margin: .8rem 0 1.4rem; box-shadow: 0 1px 4px #0001; }
 .card > h2 { margin: 0; }
 .card .sides { display: grid; grid-template-columns: 17.5rem minmax(0, 1fr); gap: 1.5rem; }
+.card td:last-child { white-space: normal; font-size: 12px; min-width: 13rem; }
 .big { font-size: 2.9rem; line-height: 1.1; font-weight: 650; margin: .5rem 0 .2rem; }
-.remarks { padding-left: 0; list-style: none; font-size: 14px; }
-.remarks li { border-top: 1px solid var(--line); padding: .5rem 0 .2rem; margin: 0; }
+.remarks { padding-left: 0; list-style: none; font-size: 14px; columns: 2; column-gap: 1.5rem; }
+.remarks li { border-top: 1px solid var(--line); padding: .5rem 0; margin: 0; break-inside: avoid; }
 table { border-collapse: collapse; font-size: 13px; width: 100%; }
 th { background: var(--shade); cursor: pointer; position: sticky; top: 0; z-index: 1;
      text-align: right; vertical-align: bottom; user-select: none; font-weight: 600; }
@@ -55,7 +63,7 @@ th.words { text-align: left; }
 td small { color: var(--soft); font-size: 12px; } td strong small { color: inherit; }
 th[aria-sort=ascending]::after { content: " \\25b2"; }
 th[aria-sort=descending]::after { content: " \\25bc"; }
-tbody tr:hover { background: #eef4fa; }
+tbody tr:hover { background: var(--over); }
 tr.best td:first-child { font-weight: 650; }
 td svg { display: block; overflow: visible; }
 .brief .more { display: none; }
@@ -70,7 +78,7 @@ figure { margin: .8rem 0 2rem; } figure img { max-width: 100%; height: auto; dis
 figcaption { font-size: 13.5px; color: var(--soft); max-width: 62rem; }
 .answers { max-width: 62rem; }
 details { margin: .3rem 0 1rem; } summary { cursor: pointer; color: var(--less); font-size: 14px; }
-@media (max-width: 900px) { .card .sides { grid-template-columns: 1fr; }
+@media (max-width: 900px) { .card .sides { grid-template-columns: 1fr; } .remarks { columns: 1; }
   .wide { overflow-x: auto; } }
 @media print { nav, .controls { display: none; } details > * { display: block; } }
 """

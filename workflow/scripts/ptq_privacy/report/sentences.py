@@ -98,6 +98,23 @@ def grouped(rows: pd.DataFrame, words: Words, unit: str, scale: float, digits: i
     return sentences
 
 
+def elsewhere(rows: pd.DataFrame) -> list[str]:
+    """What is claimed of the same differences to other adversaries, counted, in one sentence.
+
+    Args:
+        rows: columns `adversary`, `low`, `high` and, where claims were counted, `q_value`.
+    """
+    verdicts = of_rows(rows)
+    if not verdicts:
+        return []
+    names = list(rows["adversary"].unique())
+    who = f"the {_joined(names)} {'adversary' if len(names) == 1 else 'adversaries'}"
+    return [
+        f"To {who}, {verdicts.count(HIGHER)} of {len(verdicts)} such differences are claimed to "
+        f"lie above zero and {verdicts.count(LOWER)} below; the table has them."
+    ]
+
+
 def of_rows(rows: pd.DataFrame) -> list[str]:
     """The verdict of each row."""
     parts = zip(rows["low"], rows["high"], claims.stand(rows), strict=True)

@@ -47,7 +47,7 @@ def draw(table: pd.DataFrame, title: str, attack: str) -> Figure:
     for row, adversary in zip(axes, adversaries, strict=True):
         own = chosen[(chosen["adversary"] == adversary) | (chosen["variant"] == "full")]
         parts.append(own)
-        row[0].set_title(f"{adversary} shadow models", loc="left", fontsize=9)
+        row[0].set_title(f"to the {adversary} adversary", loc="left", fontsize=9)
         row[0].set_ylabel(measure.label)
         for axis in row:
             style.chance(axis, measure.chance, named=axis is row[-1])

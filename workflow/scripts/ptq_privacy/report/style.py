@@ -31,8 +31,7 @@ from ptq_privacy.study import fragments
 from ptq_privacy.study.variants import Variant
 
 PALETTE = ("#56B4E9", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
-SHADES = ((0, 0.45), (1, 0.5), (0, 0.7), (1, 0.75))
-"""Beyond a palette's end: its colours mixed with black (0) or white (1), and by how much."""
+SHADES = ((0, 0.45), (1, 0.5), (0, 0.7), (1, 0.75))  # beyond a palette's end, of black (0) or white
 FULL_COLOUR = "#000000"
 ATTACK_PALETTE = ("#332288", "#882255", "#C8B45A", "#225522", "#661100")
 NEUTRAL = "#555555"
@@ -50,13 +49,14 @@ LINES: tuple[Any, ...] = (
     (0, (10, 2, 2, 2)),
 )
 FILLS = ("none", "bottom", "left", "top", "right")
-WIDTHS = (0.9, 2.6, 0.5, 3.4, 4.2)
-"""Of marks and lines of variants whose head has bits of its own, by the place of these bits."""
+WIDTHS = (0.9, 2.6, 0.5, 3.4, 4.2)  # where a head has bits of its own, by the place of these
 
 ATTACK_MARKERS = ("P", "X", "d", "<", ">", "8")
 ADVERSARIES: dict[str, dict[str, Any]] = {
     "transfer": {"marker": "x", "markersize": 5, "markeredgewidth": 1.4},
     "adaptive": {"marker": "D", "markersize": 4},
+    "informed": {"marker": "+", "markersize": 7, "markeredgewidth": 1.4},
+    "both": {"marker": "1", "markersize": 9, "markeredgewidth": 1.6},
 }
 GROUPS: dict[str, dict[str, Any]] = {
     "top_1%": {"marker": (6, 2, 0), "markersize": 6, "markeredgewidth": 1},

@@ -13,6 +13,7 @@ from ptq_privacy.attacks import metrics
 from ptq_privacy.report import cells, claims, page, quoted, style
 from ptq_privacy.report.cells import Interval
 from ptq_privacy.report.quoted import Quoted
+from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.variants import Variant
 
 OTHERS = {
@@ -33,13 +34,14 @@ SUMMARY_TEXT = (
 EPSILON = "epsilon at least"
 UNRESOLVED = "A dash stands where a network's non-members do not resolve the rate."
 ADVERSARY_TEXT = (
-    "Transfer keeps the shadow models at full precision, adaptive compresses them like the target. "
     "The gain taken back is the share of the gain against the transfer adversary (full precision "
-    "less transfer) that the adaptive one undoes; it is not given where that gain may be zero. In "
-    "bold are differences whose 95 % interval excludes zero and whose q is at most 0.05; p is "
+    "less transfer) that the adaptive one undoes; it is not given where that gain may be zero. "
+    "Both - full precision: what is found more where both networks are published than in full "
+    "precision alone; an interval around zero says how much that may be, not that it is nothing. "
+    "In bold are differences whose 95 % interval excludes zero and whose q is at most 0.05; p is "
     "two-sided and knows nothing of the other rows, q counts all differences of the page."
 )
-NOT_BOTH = "Nothing was attacked by both adversaries, so there is nothing to compare."
+NOT_BOTH = "Nothing was attacked by two adversaries, so there is nothing to compare."
 
 
 def measures(table: pd.DataFrame) -> list[Quoted]:
@@ -60,6 +62,8 @@ def summary_as_html(table: pd.DataFrame, attack: str) -> list[str]:
         shown[_heading(measure)] = _resolved(ordered, measure)
     shown[EPSILON] = _values(cells.rounded_down(ordered["epsilon_lower"]))
     counts = ordered["nonmembers"].unique()
+    if ordered["chosen"].any():
+        shown["attack chosen, in how many networks"] = ordered["chosen"].to_list()
     first = {_heading(quoted.quoted(int(count))) for count in counts}
     first |= {
         *_places(ordered).columns,
@@ -133,30 +137,38 @@ def adversaries_as_html(table: pd.DataFrame, attack: str) -> list[str]:
     shown["attack"] = [style.score_title(score) for score in ordered["attack"]]
     shown["metric"] = [_measure(row).title for row in ordered.to_dict("records")]
     shown["full precision"] = [_interval(row, "full") for row in ordered.to_dict("records")]
-    for column, heading in ADVERSARY_COLUMNS.items():
+    for column, heading in _columns(ordered).items():
         shown[heading] = [_interval(row, column) for row in ordered.to_dict("records")]
-    shown["p"] = _values(ordered["p_value"], 3)
-    shown["q"] = _values(ordered["q_value"], 3)
+        if column in TESTED:
+            shown[f"p, {heading}"] = _values(ordered[f"{TESTED[column]}p_value"], 3)
+            shown[f"q, {heading}"] = _values(ordered[f"{TESTED[column]}q_value"], 3)
     chosen = {"attack": style.score_title(attack)}
     return [
-        page.element("h2", "Transfer against adaptive", id="adversaries-heading"),
+        page.element("h2", "Adversary against adversary", id="adversaries-heading"),
         page.element("p", ADVERSARY_TEXT, class_="soft"),
         page.controls(shown, "adversaries", chosen),
         page.table(shown, "adversaries"),
     ]
 
 
-ADVERSARY_COLUMNS = {
-    "transfer": "transfer",
-    "adaptive": "adaptive",
+DIFFERENCES = {
     "difference": "adaptive - transfer",
     "taken_back": "gain taken back, %",
+    "added": "both - full precision",
 }
+TESTED = {"difference": "", "added": "added_"}
+"""Of what p and q are, and what these columns' names begin with."""
+
+
+def _columns(table: pd.DataFrame) -> dict[str, str]:
+    """The headings of those columns of `side_by_side` in which something was measured."""
+    columns = {name: name for name in ADVERSARIES if name in table} | DIFFERENCES
+    return {column: heading for column, heading in columns.items() if table[column].notna().any()}
 
 
 def adversaries_as_markdown(table: pd.DataFrame, attacks: Sequence[str]) -> str:
     """The attacks that the figures show, one line a variant, intervals in brackets."""
-    parts = ["# Transfer against adaptive", "", NOT_BOTH if table.empty else ADVERSARY_TEXT, ""]
+    parts = ["# Adversary against adversary", "", NOT_BOTH if table.empty else ADVERSARY_TEXT, ""]
     for (dataset, network, attack), rows in table.groupby(
         ["dataset", "network", "attack"], sort=False
     ):
@@ -167,10 +179,11 @@ def adversaries_as_markdown(table: pd.DataFrame, attacks: Sequence[str]) -> str:
         parts += [f"## {dataset}, {network}: {style.score_title(str(attack))}", ""]
         parts += [f"{_measure(records[0]).label}; at full precision {full}.", ""]
         shown = pd.DataFrame({"variant": _names(rows)})
-        for column, heading in ADVERSARY_COLUMNS.items():
+        for column, heading in _columns(rows).items():
             shown[heading] = [_interval(row, column) for row in records]
-        shown["p"] = rows["p_value"].map("{:.3f}".format).to_list()
-        shown["q"] = rows["q_value"].map("{:.3f}".format).to_list()
+            for name in ("p", "q") if column in TESTED else ():
+                values = rows[f"{TESTED[column]}{name}_value"].map("{:.3f}".format)
+                shown[f"{name}, {heading}"] = values.to_list()
         parts += [cells.markdown(shown), ""]
     return "\n".join(parts)
 
@@ -186,8 +199,9 @@ def _interval(row: dict, column: str) -> Interval:
     nothing = float("nan")
     parts = (row.get(f"{column}{part}", nothing) for part in ("", "_low", "_high"))
     value, low, high = (scale * part for part in parts)
-    stands = column != "difference" or row["q_value"] <= claims.LEVEL
-    return Interval(value, low, high, digits, column == "difference", stands)
+    difference = column in TESTED
+    stands = not difference or row[f"{TESTED[column]}q_value"] <= claims.LEVEL
+    return Interval(value, low, high, digits, difference, stands)
 
 
 def _places(table: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,8 @@ from ptq_privacy.study.variants import Variant
 COLLAPSED = 0.75
 """A network that keeps less of full precision's accuracy stands in a strip of its own, so that it
 does not squeeze the others."""
+ACROSS = 2
+"""Adversaries side by side: so that letters stay large enough on a page."""
 
 
 def draw(table: pd.DataFrame, title: str, attack: str) -> Figure:
@@ -37,31 +39,40 @@ def draw(table: pd.DataFrame, title: str, attack: str) -> Figure:
     collapsed = _collapsed(chosen)
     # A strip, where there is one, before each panel.
     widths = [*((1,) if collapsed.any() else ()), 3.4]
+    across = min(len(adversaries), ACROSS)
     figure, axes = plt.subplots(
-        1,
-        len(adversaries) * len(widths),
-        figsize=((4.2 if len(widths) == 1 else 4.7) * len(adversaries), 4.0),
+        -(-len(adversaries) // across),
+        across * len(widths),
+        figsize=(
+            (4.2 if len(widths) == 1 else 4.7) * across,
+            0.4 + 3.6 * -(-len(adversaries) // across),
+        ),
         sharey=True,
         squeeze=False,
-        width_ratios=widths * len(adversaries),
+        width_ratios=widths * across,
         layout="constrained",
     )
-    panels = axes[0].reshape(len(adversaries), len(widths))
+    every = axes.reshape(-1, len(widths))
+    panels, spare = every[: len(adversaries)], every[len(adversaries) :]
+    for axis in spare.ravel():
+        axis.set_visible(False)
     for row, adversary in zip(panels, adversaries, strict=True):
         shown = (chosen["adversary"] == adversary) | (chosen["variant"] == "full")
-        row[0].set_title(f"{adversary} shadow models", loc="left", fontsize=9)
+        row[0].set_title(f"to the {adversary} adversary", loc="left", fontsize=9)
         row[-1].set_xlabel("test accuracy (%)")
         if len(row) > 1:
             _limit(row[0], chosen[collapsed])
             row[0].set_xlabel("collapsed (%)")
             row[0].xaxis.set_major_locator(MaxNLocator(2))
         _limit(row[-1], chosen[~collapsed])
-        style.chance(row[-1], measure.chance, named=adversary == adversaries[-1])
+        last = adversary == adversaries[-1] or (adversaries.index(adversary) + 1) % across == 0
+        style.chance(row[-1], measure.chance, named=last)
         if len(row) > 1:
             style.chance(row[0], measure.chance, named=False)
             _broken(row[0], row[1])
     axes[0, 0].set_ylim(measure.heights(chosen))
-    axes[0, 0].set_ylabel(measure.label)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(measure.label)
     style.title(
         figure,
         f"{title}: leakage to {style.score_title(attack)} against accuracy",

@@ -8,27 +8,17 @@ import pandas as pd
 
 from ptq_privacy.report import cells, style, sweep
 from ptq_privacy.report.quoted import Quoted
-from ptq_privacy.report.sentences import Section, Words, grouped
+from ptq_privacy.report.sentences import Section, Words, elsewhere, grouped
 from ptq_privacy.study.variants import Variant
 
 
 def attacks(compared: pd.DataFrame, measure: Quoted, headline: str) -> Section:
     """Every other attack against the headline's, at every variant and to every adversary."""
-    pairs = compared[compared["kind"] == "attack_minus_attack"]
-    after = pairs[pairs["other"] == headline]
-    before = pairs[pairs["attack"] == headline]
-    turned = before.assign(
-        attack=before["other"],
-        estimate=-before["estimate"],
-        low=-before["high"],
-        high=-before["low"],
-    )
-    rows = pd.concat([after, turned])
+    rows = against(compared, headline)
     title = style.score_title(headline)
     if rows.empty:
-        return Section(
-            "Is another attack stronger?", (f"{title} alone was run, so this cannot be told.",)
-        )
+        alone = f"One attack alone was run, {title}, so this cannot be told."
+        return Section("Is another attack stronger?", (alone,))
     rows = rows.assign(
         name=[
             f"{style.score_title(row['attack'])} at "
@@ -50,8 +40,26 @@ def attacks(compared: pd.DataFrame, measure: Quoted, headline: str) -> Section:
     return Section("Is another attack stronger?", _said(rows, words, measure), _table(columns))
 
 
-def methods(compared: pd.DataFrame, measure: Quoted, attack: str) -> Section:
-    """Every method against every other, at equal bits and at equal accuracy."""
+def against(compared: pd.DataFrame, headline: str) -> pd.DataFrame:
+    """Every other attack less the headline's, whichever of the two a row names first."""
+    pairs = compared[compared["kind"] == "attack_minus_attack"]
+    after = pairs[pairs["other"] == headline]
+    before = pairs[pairs["attack"] == headline]
+    turned = before.assign(
+        attack=before["other"],
+        estimate=-before["estimate"],
+        low=-before["high"],
+        high=-before["low"],
+    )
+    return pd.concat([after, turned])
+
+
+def methods(compared: pd.DataFrame, measure: Quoted, attack: str, leading: str) -> Section:
+    """Every method against every other, at equal bits and at equal accuracy.
+
+    Args:
+        leading: the adversary of whom the sentences are; the table has all.
+    """
     own = compared[(compared["metric"] == measure.metric) & (compared["attack"] == attack)]
     question = "Which method leaks less, at equal bits and at equal accuracy?"
     if own.empty:
@@ -66,7 +74,7 @@ def methods(compared: pd.DataFrame, measure: Quoted, attack: str) -> Section:
     sentences: tuple[str, ...] = ()
     columns = {}
     for adversary, rows in own.groupby("adversary", sort=False):
-        for what, place in (("bits", False), ("accuracy", True)):
+        for what, place in (("bits", False), ("accuracy", True)) if adversary == leading else ():
             part = rows[rows["at"].str.contains("accuracy") == place]
             known = part[part["low"].notna()]
             start = f"At equal {what}, to the {adversary} adversary"
@@ -84,6 +92,7 @@ def methods(compared: pd.DataFrame, measure: Quoted, attack: str) -> Section:
                 )
         columns[f"{measure.title}, {adversary}"] = cells.measured(rows, measure, difference=True)
         columns[f"p, q, {adversary}"] = cells.tested(rows)
+    sentences += tuple(elsewhere(own[(own["adversary"] != leading) & own["low"].notna()]))
     return Section(question, sentences, _table(columns))
 
 

@@ -11,42 +11,42 @@ from ptq_privacy.attacks import metrics
 from ptq_privacy.measures.calibration_leak import CHANGE
 from ptq_privacy.report import cells, exposure_figure, quoted
 from ptq_privacy.report.quoted import Quoted
-from ptq_privacy.report.sentences import HIGHER, UNKNOWN, Section, Words, grouped, listed, of_rows
+from ptq_privacy.report.sentences import (
+    HIGHER,
+    UNKNOWN,
+    Section,
+    Words,
+    elsewhere,
+    grouped,
+    listed,
+    of_rows,
+)
 
 GROUPS = {"top_1%": "top 1 %", "other_99%": "others"}
 MEASURES = {"kept": "exposure", "signal_kept": "signal"}
 
 
-def outliers(exposed: Mapping[str, pd.DataFrame], nonmembers: int) -> Section:
+def outliers(exposed: Mapping[str, pd.DataFrame], nonmembers: int, leading: str) -> Section:
     """Whether the most exposed samples keep more than the others, of exposure and of signal.
 
     Exposure alone would say so wherever all are protected alike: see `measures.outliers`.
+
+    Args:
+        leading: the adversary of whom the sentences are; the table has all.
     """
     question, fpr = "Are the most exposed samples protected too?", exposure_figure.FPR
     if not metrics.supports(nonmembers, f"tpr_at_fpr_{fpr:g}"):
         few = f"{nonmembers} non-members a target do not resolve {100 * fpr:g} % FPR"
         return Section(question, (f"This cannot be told: {few}.",))
-    sentences, columns = [], {}
+    sentences, others, columns = [], [], {}
     for adversary, summary in exposed.items():
         both = cells.named(top_against_others(summary))
         if both.empty:
             continue
-        to = f"To the {adversary} adversary, the most exposed 1 % of samples keep a {{}} share"
-        to += " than the others, both of their exposure and of their signal, at {{who}}"
-        words = Words(
-            higher=to.format("larger"),
-            lower=to.format("smaller"),
-            open=f"To the {adversary} adversary, whether the most exposed 1 % keep more or less "
-            "than the others cannot be told at {who}",
-        )
-        sentences += grouped(both, words, "points", 100, 0)
-        stay = both[_catchable(summary, both)]
-        if len(stay):
-            sentences.append(
-                f"At {listed(list(stay['name']), len(both))} they do keep a larger share of their "
-                "exposure, but that they do of their signal is not told: what takes the same from "
-                "all leaves those who stood out most above the threshold."
-            )
+        if adversary == leading:
+            sentences += _protected(summary, both, adversary)
+        else:
+            others.append(both.assign(adversary=adversary))
         own = summary[summary["fpr"] == fpr]
         for statistic, measure in MEASURES.items():
             kept = own[own["statistic"] == statistic]
@@ -58,10 +58,33 @@ def outliers(exposed: Mapping[str, pd.DataFrame], nonmembers: int) -> Section:
             columns[f"{measure}, difference, {adversary}"] = cells.column(
                 difference, cells.ESTIMATE, 100, 0, difference=True
             )
+    if others:
+        sentences += elsewhere(pd.concat(others))
     if not sentences:
         why = {note for table in exposed.values() for note in table["note"] if note}
         sentences = [f"This cannot be told: it {'; '.join(sorted(why))}."]
     return Section(question, tuple(sentences), cells.joined(columns))
+
+
+def _protected(summary: pd.DataFrame, both: pd.DataFrame, adversary: str) -> list[str]:
+    """What can be told of one adversary, of `top_against_others`."""
+    to = f"To the {adversary} adversary, the most exposed 1 % of samples keep a {{}} share"
+    to += " than the others, both of their exposure and of their signal, at {{who}}"
+    words = Words(
+        higher=to.format("larger"),
+        lower=to.format("smaller"),
+        open=f"To the {adversary} adversary, whether the most exposed 1 % keep more or less "
+        "than the others cannot be told at {who}",
+    )
+    sentences = grouped(both, words, "points", 100, 0)
+    stay = both[_catchable(summary, both)]
+    if len(stay):
+        sentences.append(
+            f"At {listed(list(stay['name']), len(both))} they do keep a larger share of their "
+            "exposure, but that they do of their signal is not told: what takes the same from "
+            "all leaves those who stood out most above the threshold."
+        )
+    return sentences
 
 
 def top_against_others(summary: pd.DataFrame) -> pd.DataFrame:
@@ -105,9 +128,14 @@ def _catchable(summary: pd.DataFrame, both: pd.DataFrame) -> list[bool]:
     ]
 
 
-def calibrated(calibration: pd.DataFrame, measure: Quoted) -> Section:
-    """Calibration samples against the other members."""
+def calibrated(calibration: pd.DataFrame, measure: Quoted, leading: str) -> Section:
+    """Calibration samples against the other members.
+
+    Args:
+        leading: the adversary of whom the sentences are; the table has all.
+    """
     sentences, columns = _changes(calibration)
+    others: list[pd.DataFrame] = []
     auc = quoted.CHOICES[-1]
     for one in dict.fromkeys((measure, auc)):
         own = cells.named(calibration[calibration["metric"] == one.metric])
@@ -118,8 +146,11 @@ def calibrated(calibration: pd.DataFrame, measure: Quoted) -> Section:
                 lower=f"{to} are harder to tell from non-members than other members",
                 open=f"{to} are not distinguishable from other members",
             )
-            unit = one.unit_of_differences
-            sentences += grouped(rows, words, unit, one.scale, one.digits)
+            if adversary == leading:
+                unit = one.unit_of_differences
+                sentences += grouped(rows, words, unit, one.scale, one.digits)
+            else:
+                others.append(rows)
             for column in ("calibration", "other"):
                 title = f"{one.title} of {column} samples{', %' * bool(one.unit)}, {adversary}"
                 columns[title] = cells.values(rows, column, one.scale, one.digits)
@@ -127,6 +158,8 @@ def calibrated(calibration: pd.DataFrame, measure: Quoted) -> Section:
             columns[f"{one.title}, difference, {adversary}"] = cells.measured(
                 rows, one, parts, difference=True
             )
+    if others:
+        sentences += elsewhere(pd.concat(others))
     return Section("Does calibration itself leak?", tuple(sentences), cells.joined(columns))
 
 

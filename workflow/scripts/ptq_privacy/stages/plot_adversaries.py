@@ -1,4 +1,4 @@
-"""Stage: transfer against adaptive, for one network."""
+"""Stage: adversary against adversary, for one network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plot_adversaries(
     outputs: Sequence[str | Path],
     origin: Origin,
 ) -> None:
-    """Draw both adversaries of some scores side by side."""
+    """Draw the adversaries of some scores side by side."""
     table = tables.read_frame(summary)
     own = table[(table["dataset"] == dataset) & (table["network"] == network)]
     nonmembers = int(own["nonmembers"].min())

@@ -9,6 +9,8 @@ from ptq_privacy.data import dataset as datasets
 from ptq_privacy.files import tables
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.report import contact_sheet, exposure_figure, style
+from ptq_privacy.study.adversaries import ADVERSARIES
+from ptq_privacy.study.input_kinds import INPUT_KINDS
 
 
 def plot_exposure(
@@ -25,7 +27,8 @@ def plot_exposure(
     """Draw exposure by rank and variant, and the samples that are exposed most.
 
     Args:
-        exposed: each sample's exposure to each adversary; shown is the last, who knows most.
+        exposed: each sample's exposure to each adversary; shown is the last who has a variant
+            alone, who knows most.
         exposure_summary: what it adds up to.
     """
     title = f"{dataset}, {network}"
@@ -33,13 +36,17 @@ def plot_exposure(
     own = table[(table["dataset"] == dataset) & (table["network"] == network)]
     nonmembers = int(own["nonmembers"].min())
     frames = exposure_figure.by_adversary(tables.read_frame(exposure_summary))
-    style.save(exposure_figure.draw(frames, title, nonmembers), outputs, origin)
-    strongest = list(frames)[-1]
+    data = datasets.read(dataset_path)
+    samples = INPUT_KINDS[data.kind].samples
+    figure = exposure_figure.draw(frames, title, nonmembers, samples)
+    style.save(figure, outputs, origin)
+    alone = [name for name in frames if not ADVERSARIES[name].beside_full]
+    strongest = (alone or list(frames))[-1]
     sheet = contact_sheet.draw(
         exposure_figure.by_adversary(tables.read_frame(exposed))[strongest],
-        datasets.read(dataset_path),
+        data,
         contact_sheet.shown_variants(own),
-        f"{title}, {strongest} shadow models",
+        f"{title}: the most exposed {samples}, to the {strongest} adversary",
         nonmembers,
     )
     style.save(sheet, sheet_outputs, origin)

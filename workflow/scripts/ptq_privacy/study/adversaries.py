@@ -27,6 +27,11 @@ class Adversary:
     pool: tuple[str, ...]
     draws: bool = False
 
+    @property
+    def beside_full(self) -> bool:
+        """Whether he has the target at full precision as well as at a variant."""
+        return FULL in self.targets
+
     def of_targets(self, variant: str) -> tuple[str, ...]:
         """The variants at which he has the targets whose own is `variant`."""
         return _named(self.targets, variant)

@@ -17,12 +17,14 @@ _DROP = "drop:[1-9][0-9]?/([2-9]|[1-9][0-9])"
 class InputKind:
     """What a config may say of samples of one kind.
 
+    samples: what people call them.
     views: how those beside `identity` are written, as an expression: one way for each, so that none
         can be there twice.
     forms: the same for people.
     augmentation: keys of `training` that concern this kind alone.
     """
 
+    samples: str
     views: str
     forms: str
     augmentation: tuple[str, ...] = ()
@@ -30,12 +32,14 @@ class InputKind:
 
 INPUT_KINDS: Mapping[str, InputKind] = {
     "images": InputKind(
+        samples="images",
         views=r"flip|(flip\+)?shift:(?!0,0$)(0|-?[1-9][0-9]{0,3}),(0|-?[1-9][0-9]{0,3})",
         forms="identity, flip, shift:RIGHT,DOWN, flip+shift:RIGHT,DOWN",
         augmentation=("flip", "crop_padding"),
     ),
-    "rows": InputKind(views=_DROP, forms="identity, drop:PART/PARTS"),
+    "rows": InputKind(samples="rows", views=_DROP, forms="identity, drop:PART/PARTS"),
     "tokens": InputKind(
+        samples="texts",
         views=f"first-half|last-half|{_DROP}",
         forms="identity, first-half, last-half, drop:PART/PARTS",
     ),
