@@ -51,7 +51,7 @@ def summary(
         accuracy, deviation, *rates = (
             FULL if not variant.compressed else known.get(recipe, LEARNED["w4"])
         )
-        for adversary, rate in zip(adversaries, rates, strict=False):
+        for adversary, rate in zip(adversaries, [*rates, *rates], strict=False):
             if variant.compressed or adversary == adversaries[0]:
                 accuracies = (accuracy - 0.02 * (place % 5), deviation)
                 leaked = rate * (1 - 0.01 * (place * 7 % 10)) if variant.compressed else rate
@@ -89,16 +89,19 @@ def _attacked(variant, adversary, accuracies, rate, nonmembers):
     return [known | {"attack": attack} for attack in ATTACKS]
 
 
-def comparisons(methods=METHODS, recipes=RECIPES):
-    """Differences of both adversaries; some shares are cut, one lies outside, one is unknown."""
+def comparisons(methods=METHODS, recipes=RECIPES, adversaries=("transfer", "adaptive")):
+    """Differences of adversaries; some shares are cut, one lies outside, one is unknown."""
+    kinds = KINDS if {"transfer", "adaptive"} <= set(adversaries) else {}
+    kinds = kinds | ({"added": "against_full"} if "both" in adversaries else {})
     shares = [(0.1, -0.4, 0.6), (0.3, -3.0, 0.9), (0.5, 0.1, 4.0), (2.6, 0.4, 5.0), (np.nan,) * 3]
     rows = []
     for place, variant in enumerate(variants(methods, recipes)[1:]):
         of_kind = {
             "difference": (-0.0005, -0.002, 0.001),
             "taken_back": shares[place % len(shares)],
+            "added": (0.0001, -0.001, 0.002),
         }
-        for name, kind in KINDS.items():
+        for name, kind in kinds.items():
             estimate, low, high = of_kind[name]
             for metric in METRICS:
                 for attack in ATTACKS:

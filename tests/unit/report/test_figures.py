@@ -27,12 +27,14 @@ pytestmark = pytest.mark.slow
 ATTACK = made_up.ATTACKS[0]
 TITLE = "tiny-imagenet-of-a-long-name, densenet121-dp8"
 ADVERSARIES = ("transfer", "adaptive")
+FOUR = (*ADVERSARIES, "informed", "both")
 
 
-def adversaries(nonmembers=5000, **kinds):
+def adversaries(nonmembers=5000, names=ADVERSARIES, **kinds):
     measure = quoted(nonmembers)
-    table = made_up.summary(nonmembers=nonmembers, **kinds)
-    both = side_by_side.side_by_side(made_up.comparisons(**kinds), table, measure.metric)
+    table = made_up.summary(nonmembers=nonmembers, adversaries=names, **kinds)
+    compared = made_up.comparisons(adversaries=names, **kinds)
+    both = side_by_side.side_by_side(compared, table, measure.metric)
     return side_by_side.draw(both, made_up.ATTACKS, TITLE, measure, nonmembers)
 
 
@@ -53,6 +55,8 @@ def figures(scored):
         "tradeoff": tradeoff.draw(made_up.summary(), TITLE, ATTACK),
         "storage": storage.draw(made_up.summary(), TITLE, ATTACK),
         "adversaries": adversaries(),
+        "four": adversaries(names=FOUR),
+        "tradeoff of four": tradeoff.draw(made_up.summary(adversaries=FOUR), TITLE, ATTACK),
         "exposure": exposure(),
         "roc": roc.draw(scored, ATTACK, TITLE),
         "sweep": sweep.draw(made_up.sweep(), TITLE, 5000),
@@ -64,7 +68,17 @@ def figures(scored):
 
 
 FIGURES = pytest.mark.parametrize(
-    "name", ["tradeoff", "storage", "adversaries", "exposure", "roc", "sweep"]
+    "name",
+    [
+        "tradeoff",
+        "storage",
+        "adversaries",
+        "four",
+        "tradeoff of four",
+        "exposure",
+        "roc",
+        "sweep",
+    ],
 )
 
 
@@ -189,7 +203,30 @@ def test_a_bar_that_leaves_the_panel_ends_in_a_caret(figures):
     assert [text.get_text() for text in share.texts] == ["260"] * 4
     assert carets(figures["adversaries"].axes[0]) == (0, 0)
     assert carets(figures["exposure"].axes[1]) == (2, 2)
-    assert carets(figures["exposure"].axes[2]) == (20, 0)
+    assert carets(figures["exposure"].axes[2]) == (2, 2)
+    assert carets(figures["exposure"].axes[3]) == (20, 0)
+
+
+def test_each_adversary_has_a_mark_and_a_second_release_a_panel(figures):
+    labels = [axis.get_xlabel() for axis in figures["four"].axes[-4:]]
+    assert labels[1:] == [
+        "adaptive - transfer (points)",
+        "gain taken back (%)",
+        "both - full precision (points)",
+    ]
+    levels = figures["four"].axes[0]
+    for adversary in FOUR:
+        mark = style.ADVERSARIES[adversary]["marker"]
+        assert sum(line.get_marker() == mark for line in levels.lines) == 20
+    assert len(figures["adversaries"].axes) == 2 * 3  # nobody who has both was run
+
+
+def test_one_adversary_of_each_knowledge_is_enough():
+    """Whoever runs neither transfer nor adaptive has the figure of what he ran."""
+    figure = adversaries(names=("informed", "both"))
+    labels = [axis.get_xlabel() for axis in figure.axes[-2:]]
+    assert labels == ["TPR at 0.1 % FPR (%)", "both - full precision (points)"]
+    plt.close(figure)
 
 
 def test_collapsed_networks_do_not_squeeze_the_others(figures):
