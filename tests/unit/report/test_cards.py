@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from ptq_privacy.report import cards
+from ptq_privacy.report import attackers, cards
 
 ATTACK, METRIC = "lira_online_fixed", "tpr_at_fpr_0.01"
 FULL = ("full", "transfer", 0.976, 32.0, (0.05, 0.04, 0.06))
@@ -175,6 +175,7 @@ def test_a_variant_stands_for_what_it_leaks_alone_and_for_what_it_adds():
     both = summary([FULL, ("brecq-w2", "both", 0.970, 2.7, (0.051, 0.04, 0.06))])
     alone = made(both, exposed={"transfer": exposed(0.4), "both": exposed(1.0)})
     assert [line.adversary for line in alone.lines] == ["transfer", "both"]
+    assert alone.remarks[1] == attackers.NONE_ALONE
 
 
 def test_the_attack_that_was_chosen_is_named():

@@ -233,10 +233,14 @@ def test_a_second_release_is_held_against_full_precision_alone():
         "points: at most 3.00 more or less.",
     )
     assert "| OBC 2 bits | +1.00 [-1.00, +3.00] |" in cells.markdown(section.table)
-    nobody = conclusions.second_release(
-        table[table["adversary"] != "both"], measured, quoted.quoted(5000), ATTACK, 0.2
-    )
-    assert nobody.sentences == ("No adversary who has both was run, so this cannot be told.",)
+
+
+def test_where_all_have_full_precision_too_nothing_is_said_to_leak_alone():
+    table, measured = of_four()
+    measured = measured[(measured["variant"] == "full") | (measured["adversary"] == "both")]
+    both = table[table["adversary"] == "both"]
+    given = both, measured, quoted.quoted(5000), ATTACK, 0.2
+    assert conclusions.leakage(*given, "both").sentences[1] == attackers.NONE_ALONE
 
 
 def test_too_few_nonmembers_are_said_and_another_metric_is_spoken_of():
@@ -302,7 +306,9 @@ def test_adaptation_and_the_share_that_it_takes_back():
     )
     assert "| nearest 2 bits | **+1.00 [+0.50, +2.00]** |  | – |" in cells.markdown(section.table)
     nothing = conclusions.adaptation(table.iloc[:0], quoted.quoted(5000), [ATTACK])
-    assert nothing.sentences == ("One adversary alone was run, so this cannot be told.",)
+    assert nothing.sentences == (
+        "The transfer and the adaptive adversary were not both run, so this cannot be told.",
+    )
     assert nothing.table is None
 
 

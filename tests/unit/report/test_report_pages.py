@@ -260,6 +260,18 @@ def test_a_sheet_names_classes_and_frames_what_both_blocks_share(tmp_path, chann
     plt.close("all")
 
 
+def test_a_sheet_shows_rows_and_calls_them_so():
+    rows = np.random.default_rng(0).random((5, 7)).astype(np.float32)
+    labels = np.array([0, 1, 0, 1, 0])
+    data = Dataset("d", ("a", "b"), rows, labels, rows, labels, source="", kind="rows")
+    figure = contact_sheet.draw(exposures(), data, ["full"], "title", 1000)
+    shown = [axis for axis in figure.axes if axis.images]
+    assert [axis.images[0].get_array().shape for axis in shown] == [(3, 3)] * 4
+    (none,) = contact_sheet.draw(exposures(), data, ["full"], "title", 99).axes
+    assert "which rows are exposed most cannot be told" in none.texts[0].get_text()
+    plt.close("all")
+
+
 @pytest.mark.parametrize(
     ("cell", "shown"),
     [

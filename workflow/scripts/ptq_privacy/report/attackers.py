@@ -25,6 +25,12 @@ def beside_full(rows: pd.DataFrame) -> pd.Series:
     return rows["adversary"].isin(known) & (rows["variant"] != "full")
 
 
+NONE_ALONE = (
+    "Every adversary that was run has full precision as well, so what a variant leaks alone is not "
+    "measured here."
+)
+
+
 def alone(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of adversaries who have a variant alone; all rows where there are no such."""
     found = rows[~beside_full(rows)]

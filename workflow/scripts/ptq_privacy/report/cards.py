@@ -85,6 +85,7 @@ def card(
     lines = _lines(own[own["attack"] == attack], compared, exposed, measure, attack)
     remarks = [
         _proposal(lines, measure),
+        attackers.NONE_ALONE if attackers.beside_full(own).any() else "",
         _second(lines[1:], measure),
         _strongest(compared, summary["attack"].nunique(), measure, attack),
         guarantees.remark(summary, attack),

@@ -54,7 +54,11 @@ def of_network(measured: Measured, attacks: Sequence[str], margin: float) -> lis
         own = compared[compared["metric"] == measure.metric]
         sections = [
             leakage(attackers.alone(own), summary, measure, attacks[0], margin, leading),
-            second_release(own, summary, measure, attacks[0], margin),
+            *(
+                [second_release(own, summary, measure, attacks[0], margin)]
+                if attackers.beside_full(own).any()
+                else []
+            ),
             adaptation(own, measure, attacks),
             whose_samples.outliers(measured.exposed, measured.nonmembers, leading),
         ]
@@ -127,6 +131,8 @@ def _who(measured: pd.DataFrame, measure: Quoted, leading: str) -> list[str]:
     """Of which adversary the sentences are, and why, where there are several."""
     compressed = measured[measured["variant"] != "full"]
     several = compressed["adversary"].nunique()
+    if attackers.beside_full(compressed).any():
+        return [attackers.NONE_ALONE]
     if several < 2:
         return []
     of_variants = attackers.first(compressed, measure)["adversary"]
@@ -144,8 +150,6 @@ def second_release(
     question = "Do both releases together leak more than full precision alone?"
     rows = compared[(compared["kind"] == "against_full") & (compared["attack"] == attack)]
     own = cells.named(rows[attackers.beside_full(rows)])
-    if own.empty:
-        return Section(question, ("No adversary who has both was run, so this cannot be told.",))
     to = "Published beside full precision, {who}"
     words = Words(
         higher=f"{to} give{{s}} away more than full precision alone",
@@ -229,7 +233,9 @@ def adaptation(compared: pd.DataFrame, measure: Quoted, attacks: Sequence[str]) 
         columns[f"{title}: p, q"] = cells.tested(risen)
         columns[f"{title}: gain taken back, %"] = cells.column(taken, cells.ESTIMATE, 100, 0)
     if not sentences:
-        sentences = ["One adversary alone was run, so this cannot be told."]
+        sentences = [
+            "The transfer and the adaptive adversary were not both run, so this cannot be told."
+        ]
     return Section(
         "Does an adapting attacker take it back?", tuple(sentences), cells.joined(columns)
     )
