@@ -11,7 +11,7 @@ from torch import nn
 from ptq_privacy.compression.grid import QuantizedWeight, nearest, search
 from ptq_privacy.data import dataset
 from ptq_privacy.graph.layers import set_weight
-from ptq_privacy.study import schema
+from ptq_privacy.study import fragments, schema
 from ptq_privacy.study.experiment import Study
 from tests.conftest import REPOSITORY, TINY
 
@@ -28,7 +28,10 @@ def test_the_config_in_the_readme_is_the_examples():
     assert yaml.safe_load(shown) == yaml.safe_load(example)
 
 
-@pytest.mark.parametrize("section", ["datasets", "networks", "compression"])
+OF_KIND = {"images": ["resnet6"], "rows": ["mlp"], "tokens": ["transformer"]}
+
+
+@pytest.mark.parametrize("section", ["networks", "compression"])
 def test_what_is_shown_of_a_config_passes_its_check(section):
     (shown,) = (b for b in blocks("docs/own.md", "yaml") if b.startswith(f"{section}:"))
     config = copy.deepcopy(TINY)
@@ -38,6 +41,19 @@ def test_what_is_shown_of_a_config_passes_its_check(section):
         config |= yaml.safe_load(shown)
     schema.checked(config)
     Study.from_config(config)
+
+
+def test_every_data_set_that_is_shown_passes_the_configs_check():
+    shown = [b for b in blocks("docs/own.md", "yaml") if b.startswith("datasets:")]
+    assert len(shown) == 2
+    for name, entry in (item for b in shown for item in yaml.safe_load(b)["datasets"].items()):
+        kind = fragments.get("sources", entry["source"]).more.get("kind", "images")
+        config = copy.deepcopy(TINY) | {"datasets": {name: entry}, "networks": OF_KIND[kind]}
+        if kind != "images":
+            config["queries"] = ["identity"]
+            del config["training"]["flip"], config["training"]["crop_padding"]
+        schema.checked(config)
+        Study.from_config(config)
 
 
 def test_the_compression_that_is_shown_compresses():
