@@ -103,6 +103,14 @@ def test_a_table_sorts_by_value_and_shows_intervals():
     assert '<table id="t" class="brief">' in text
 
 
+def test_long_words_may_go_on_in_a_line_of_their_own():
+    text = page.table(
+        pd.DataFrame({"attack": ["LiRA", "moderated LiRA (12 of 18), RMIA (6)"]}), "t"
+    )
+    assert "<td>LiRA</td>" in text
+    assert '<td class="long">moderated LiRA' in text
+
+
 def test_a_filter_names_the_column_and_what_is_shown_at_first():
     table = pd.DataFrame({"variant": ["a", "b"], "attack": ["<x>", "y"]})
     text = page.controls(table, "t", {"attack": "y"}, "every metric")

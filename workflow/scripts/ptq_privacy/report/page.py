@@ -48,7 +48,8 @@ a { color: var(--less); text-decoration: none; } a:hover { text-decoration: unde
         margin: .8rem 0 1.4rem; box-shadow: 0 1px 4px #0001; }
 .card > h2 { margin: 0; }
 .card .sides { display: grid; grid-template-columns: 17.5rem minmax(0, 1fr); gap: 1.5rem; }
-.card td:last-child { white-space: normal; font-size: 12px; min-width: 13rem; }
+td.long { white-space: normal; font-size: 12px; min-width: 10rem; }
+details .wide { overflow-x: auto; }
 .big { font-size: 2.9rem; line-height: 1.1; font-weight: 650; margin: .5rem 0 .2rem; }
 .remarks { padding-left: 0; list-style: none; font-size: 14px; columns: 2; column-gap: 1.5rem; }
 .remarks li { border-top: 1px solid var(--line); padding: .5rem 0; margin: 0; break-inside: avoid; }
@@ -118,6 +119,9 @@ for (const table of document.querySelectorAll("table")) {
 
 MANY = 11
 """Columns beyond which a page of 1,400 pixels needs intervals to stand below their values."""
+
+LONG = 30
+"""Characters beyond which a cell's words may go on in a line of their own."""
 
 
 def page(title: str, body: Sequence[str]) -> str:
@@ -238,4 +242,5 @@ def _cell(value: object, kind: str) -> str:
         return f'<td{_class("number", kind)} data-value="{value!r}">{value:.4g}</td>'
     if isinstance(value, int) and not isinstance(value, bool):
         return f"<td{_class('number', kind)}>{value}</td>"
-    return f"<td{_class(kind)}>{html.escape(str(value))}</td>"
+    long = "long" if len(str(value)) > LONG else ""
+    return f"<td{_class(long, kind)}>{html.escape(str(value))}</td>"

@@ -135,7 +135,11 @@ def adversaries_as_html(table: pd.DataFrame, attack: str) -> list[str]:
     ordered = table.sort_values("attack", key=lambda names: names != attack, kind="stable")
     shown = _places(ordered)
     shown["attack"] = [style.score_title(score) for score in ordered["attack"]]
-    shown["metric"] = [_measure(row).title for row in ordered.to_dict("records")]
+    text = ADVERSARY_TEXT
+    if ordered["metric"].nunique() > 1:
+        shown["metric"] = [_measure(row).title for row in ordered.to_dict("records")]
+    else:
+        text = f"The {_measure(ordered.iloc[0].to_dict()).label}. {text}"
     shown["full precision"] = [_interval(row, "full") for row in ordered.to_dict("records")]
     for column, heading in _columns(ordered).items():
         shown[heading] = [_interval(row, column) for row in ordered.to_dict("records")]
@@ -145,7 +149,7 @@ def adversaries_as_html(table: pd.DataFrame, attack: str) -> list[str]:
     chosen = {"attack": style.score_title(attack)}
     return [
         page.element("h2", "Adversary against adversary", id="adversaries-heading"),
-        page.element("p", ADVERSARY_TEXT, class_="soft"),
+        page.element("p", text, class_="soft"),
         page.controls(shown, "adversaries", chosen),
         page.table(shown, "adversaries"),
     ]
