@@ -62,13 +62,16 @@ def stored(folder, name, variant):
     return path
 
 
-CASES = [("own", "nearest-w1.58-head8")]
-SLOW = [("resnet6", "nearest-w4"), ("vit", "nearest-w2-head8"), ("own", "obc-w8")]
+CASES = [
+    ("own", "nearest-w1.58-head8"),
+    ("resnet6", "nearest-w4"),
+    ("vit", "nearest-w2-head8"),
+    ("own", "obc-w8"),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "variant"), [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "variant"), CASES)
 def test_what_is_exported_answers_as_what_was_audited(tmp_path, name, variant):
     path, output = stored(tmp_path, name, variant), tmp_path / "net.onnx"
     made = export(path, MODEL, output)

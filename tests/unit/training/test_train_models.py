@@ -74,6 +74,12 @@ def train(files, output, seed=0, seconds=0.0):
     )
 
 
+# Forked from a process that has imported this and done nothing else: autograd may have started
+# threads here, which no fork would have.
+FRESH = multiprocessing.get_context("forkserver")
+FRESH.set_forkserver_preload([__name__])
+
+
 @pytest.fixture(scope="module")
 def undisturbed(files, tmp_path_factory):
     torch.set_num_threads(1)
@@ -83,7 +89,7 @@ def undisturbed(files, tmp_path_factory):
 
 
 def start(*arguments):
-    process = multiprocessing.get_context("fork").Process(target=train, args=arguments)
+    process = FRESH.Process(target=train, args=arguments)
     process.start()
     return process
 
