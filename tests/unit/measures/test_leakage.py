@@ -97,6 +97,19 @@ def test_damaged_and_foreign_score_files_are_refused(tmp_path):
         score_files.read(tmp_path / "absent.parquet")
 
 
+def test_scores_of_several_attacks_are_pooled_on_one_scale():
+    plain = planted(targets=2, attacks=("strong",))
+    scaled = np.stack([plain.attacks["strong"][0], 1000 + 50 * plain.attacks["strong"][1]])
+    mixed = Scores(
+        plain.targets, plain.label, plain.member, {"strong": scaled}, {"strong": ["a", "b"]}
+    )
+    alike = Scores(plain.targets, plain.label, plain.member, {"strong": scaled})
+    pooled, wrong = (leakage.measure(s, seed=0)["auc_pooled"].iloc[0] for s in (mixed, alike))
+    each = [metrics.auc(*own) for own in zip(plain.member, scaled, strict=True)]
+    assert abs(pooled - np.mean(each)) < 0.05
+    assert wrong < pooled - 0.05
+
+
 def test_a_row_holds_the_metrics_of_each_target_and_of_all_pooled(tmp_path):
     scores = planted()
     path = tmp_path / "scores.parquet"

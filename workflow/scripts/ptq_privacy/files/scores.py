@@ -33,6 +33,18 @@ class Scores:
     chosen: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By attack that chooses among the others: which one stands behind each target's scores."""
 
+    def on_one_scale(self, attack: str) -> np.ndarray:
+        """An attack's scores [targets, samples], for an ROC of all targets together.
+
+        Where several attacks stand behind it, whose scores have scales of their own, a score gives
+        way to the share of its target's samples that it reaches.
+        """
+        values = self.attacks[attack]
+        if len(set(self.chosen.get(attack, ()))) <= 1:
+            return values
+        each = [np.searchsorted(np.sort(own), own, side="right") / len(own) for own in values]
+        return np.stack(each)
+
 
 def write(
     path: str | Path,

@@ -77,7 +77,7 @@ def rows(scores: Scores, measured: Values) -> list[dict[str, Any]]:
         row["ties"] = np.mean([metrics.ties(target) for target in scores.attacks[attack]])
         row["chosen"] = _counted(scores.chosen.get(attack, ()))
         row["fpr_0.001_supported"] = metrics.supports(fewest["nonmembers"], "tpr_at_fpr_0.001")
-        pooled = metrics.roc(scores.member.ravel(), scores.attacks[attack].ravel())
+        pooled = metrics.roc(scores.member.ravel(), scores.on_one_scale(attack).ravel())
         for name, metric in METRICS.items():
             level = metrics.chance(name, fewest["members"], fewest["nonmembers"])
             if metrics.fpr_of(name) is None:

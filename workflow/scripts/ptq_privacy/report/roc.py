@@ -102,7 +102,7 @@ def _lines(
 
 def _curve(scored: scores.Scores, attack: str) -> tuple[np.ndarray, np.ndarray]:
     """The pooled ROC, thinned to what a figure can show; its jumps are kept."""
-    fpr, tpr = metrics.roc(scored.member.ravel(), scored.attacks[attack].ravel())
+    fpr, tpr = metrics.roc(scored.member.ravel(), scored.on_one_scale(attack).ravel())
     positive = np.flatnonzero(fpr > 0)
     wanted = np.geomspace(fpr[positive[0]], 1, POINTS)
     kept = np.unique(np.searchsorted(fpr, wanted, side="right") - 1)
