@@ -27,6 +27,7 @@ from ptq_privacy.study.variants import Variant
 START = {"torch": 3.5, "numpy": 0.8}  # seconds of a job before its work, mostly imports
 BASE = {"torch": 660e6, "numpy": 140e6}  # bytes that a process holds after its imports
 FIT = 3e-7  # core seconds a (shadow model, sample, query) of all attacks
+CHOOSE = 1.5e-5  # and one that tries all others on stand-ins, mean over adversaries
 PHI = 4e-8  # and a full logit, to come to phi
 RESAMPLE = 6e-8  # core seconds a (replicate, target, sample, attack) of the resampling
 KEPT = 0.84  # share of a score file that compression leaves
@@ -203,6 +204,8 @@ def _score(case: Case) -> Stage:
         BASE["numpy"] + 2 * 8 * values + 2 * 8 * len(case.study.scores) * pool.targets * samples
     )
     seconds = START["numpy"] + FIT * values
+    if any(fragments.get("attacks", name).more.get("chooses") for name in case.study.attacks):
+        seconds += CHOOSE * values
     if case.classes is not None:
         seconds += PHI * (values + pool.targets * samples * case.queries) * case.classes
         memory += 5 * 4 * samples * case.classes
