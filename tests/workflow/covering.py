@@ -383,12 +383,26 @@ def _compression(
         config["compression"]["bits"] = [heads[0]["bits"]]
 
 
+DEFAULT_ATTACKS = ("lira", "global_threshold", "rmia")
+
+
 def _attacks(config: dict[str, Any], values: dict[str, Any], owners: set[tuple[str, str]]) -> None:
     named = [name for kind, name in owners if kind == "attacks"]
     methods = values.get("attacks.methods")
     if methods and set(named) - set(methods):
         raise Clash
-    if methods and "lira" not in methods:
+    headline = values.get("attacks.headline")
+    if headline:
+        (owner,) = (
+            name
+            for name, attack in fragments.of_kind("attacks").items()
+            if headline in attack.more["scores"]
+        )
+        if owner not in (methods or DEFAULT_ATTACKS):
+            if methods:
+                raise Clash
+            config["attacks"]["methods"] = [*DEFAULT_ATTACKS, owner]
+    elif methods and "lira" not in methods:
         first = fragments.get("attacks", methods[0]).more["scores"]
         config["attacks"]["headline"] = next(iter(first))
 

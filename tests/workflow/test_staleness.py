@@ -262,7 +262,7 @@ def test_lira_edited(cloned):
 
 def test_measures_and_report_edited(cloned):
     append(cloned.repository / LIBRARY / "measures/leakage.py")
-    assert stale(cloned) == (FROM_LEAKAGE, set())
+    assert stale(cloned) == (FROM_LEAKAGE | SWEEP, set())
 
 
 def test_a_figure_edited(cloned):

@@ -66,7 +66,7 @@ def test_the_plan_of_the_papers_grid(tmp_path):
     widths = len(config["compression"]["bits"]) + len(config["compression"]["decoupled"])
     recipes = len(config["compression"]["methods"]) * widths
     adversaries = len(config["attacks"]["adversaries"])
-    assert (networks, recipes, adversaries) == (3 * 3, 5 * (3 + 1), 2)
+    assert (networks, recipes, adversaries) == (3 * 3, 5 * (3 + 1), 4)
     cells = networks * (1 + recipes * adversaries)
     expected = {
         "prepare_dataset": datasets,

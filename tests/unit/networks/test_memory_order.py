@@ -20,7 +20,7 @@ from ptq_privacy.training import sgd
 torch.set_num_threads(1)
 images, labels = torch.rand(32, 1, 8, 8), torch.arange(32) % 10
 for model in range(12):
-    recipe = sgd.Recipe(4, 8, 0.1, 0.9, 5e-4, True, 4, autocast=False)
+    recipe = sgd.Recipe("sgd", 4, 8, 0.1, 0.9, 5e-4, {}, autocast=False)
     network = small_resnets.build(10, 1, [4, 8])
     sgd.train(network, augment.augmented(images, True, 4), labels, recipe, lambda x: x, 0, model)
 """
