@@ -85,6 +85,10 @@ GIVEN: dict[str, list[Any]] = {
     "compression.refit.batch": [1, 32],
     "attacks.adversaries": [["transfer"], ["adaptive"], ["transfer", "adaptive"]],
     "queries": [["flip"], ["shift:-7,7"], ["flip+shift:1,0"], ["identity", "flip"]],
+    "attacks.methods": [
+        ["lira", name] if attack.more.get("chooses") else [name]
+        for name, attack in fragments.of_kind("attacks").items()
+    ],
     "attacks.headline": [
         score for a in fragments.of_kind("attacks").values() for score in a.more["scores"]
     ],
