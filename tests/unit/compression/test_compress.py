@@ -14,7 +14,8 @@ from ptq_privacy.compression import compress
 from ptq_privacy.compression.grid import dequantize
 from ptq_privacy.graph.blocks import activation_of
 from ptq_privacy.graph.folding import fold, reestimate
-from ptq_privacy.graph.walk import POSITIONS, Walk
+from ptq_privacy.graph.lockstep import Lockstep
+from ptq_privacy.graph.walk import POSITIONS
 from ptq_privacy.study import fragments
 from ptq_privacy.study.variants import Variant
 from tests.unit.compression.fast import fast
@@ -98,14 +99,14 @@ def test_adaround_beats_nearest_rounding_on_each_layers_own_objective(digits, ne
     """The squared error of each layer's output, activated where it is, given those before it."""
     images = digits[0][:512]
     full = fold(network, images)
-    walk = Walk(full, copy.deepcopy(full), images, positions=10**9)
+    walk = Lockstep([full], [copy.deepcopy(full)], [images], [0], positions=10**9)
     _, codes = ternary["adaround"]
     rounded = compress(full, images, Variant("nearest", 1.58), seed=0)[1].weights
     activated = 0
     for node in walk.each_node():
         samples = walk.samples(node)
         x, y, bias = samples.inputs[0], samples.outputs[0], samples.bias[0]
-        found = activation_of(node, walk.full.modules)
+        found = activation_of(node, walk.modules)
         activated += found is not None
         f = found or (lambda z: z)
         ours, nearest = (
@@ -179,8 +180,8 @@ def test_at_eight_bits_both_streams_have_the_same_moments(digits, network):
     for method in ("adaround", "nearest"):
         model, _ = compress(full, images, Variant(method, 8.0), seed=0)
         pairs = zip(
-            Walk(full, None, images).each_layer(),
-            Walk(model, None, images).each_layer(),
+            Lockstep([full], None, [images], [0]).each_layer(),
+            Lockstep([model], None, [images], [0]).each_layer(),
             strict=True,
         )
         for a, b in pairs:

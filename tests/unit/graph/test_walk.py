@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ptq_privacy.graph.layers import unravel
+from ptq_privacy.graph.lockstep import Lockstep
 from ptq_privacy.graph.trace import trace
-from ptq_privacy.graph.walk import Walk
+from ptq_privacy.graph.walk import POSITIONS, Walk
 
 LAYERS = {
     "plain": nn.Conv2d(4, 6, 3),
@@ -57,6 +58,12 @@ def randomised(network: nn.Module) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
+def alone(full, quantized, calibration, seed=0, positions=POSITIONS) -> Lockstep:
+    """One network walked by itself."""
+    copies = None if quantized is None else [quantized]
+    return Lockstep([full], copies, [calibration], [seed], positions)
+
+
 def unfolded(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """All patches, [groups, positions, d], by torch's own unfolding of the padded image."""
     mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
@@ -72,7 +79,7 @@ def test_moments_equal_those_of_all_unfolded_patches(name: str) -> None:
     quantized = copy.deepcopy(full)
     quantized[0].weight.mul_(0.7)
     calibration = images(150, 3, 7, 8)  # more than one chunk
-    *_, moments = Walk(full, quantized, calibration, positions=10**6).each_layer()
+    *_, moments = alone(full, quantized, calibration, positions=10**6).each_layer()
 
     x = unfolded(conv, quantized[0](calibration))
     y = full(calibration) - (0 if conv.bias is None else conv.bias[:, None, None])
@@ -94,7 +101,7 @@ def test_samples_are_what_moments_average(name: str) -> None:
     calibration = images(150, 3, 7, 8)
 
     def last(method: str):
-        walk = Walk(full, quantized, calibration, seed=5, positions=400)
+        walk = alone(full, quantized, calibration, seed=5, positions=400)
         *_, found = (getattr(walk, method)(node) for node in walk.each_node())
         return found
 
@@ -112,7 +119,7 @@ def test_samples_are_what_moments_average(name: str) -> None:
 def test_moments_of_a_linear_layer_on_rows_and_sequences(shape) -> None:
     network = nn.Sequential(nn.Linear(6, 3)).requires_grad_(False)
     x = images(*shape, 6)
-    (moments,) = Walk(network, None, x).each_layer()
+    (moments,) = alone(network, None, x).each_layer()
     rows = x.reshape(-1, 6)
     torch.testing.assert_close(moments.second[0], rows.T @ rows / 200)
     torch.testing.assert_close(moments.cross[0], network[0].weight @ moments.second[0])
@@ -123,16 +130,16 @@ def test_sampled_positions_are_the_same_in_both_streams_and_follow_the_seed() ->
     calibration = images(200, 3, 6, 6)
 
     def moments(seed: int) -> Tensor:
-        walk = Walk(network, copy.deepcopy(network), calibration, seed, positions=300)
+        walk = alone(network, copy.deepcopy(network), calibration, seed, positions=300)
         (layer,) = walk.each_layer()
         torch.testing.assert_close(layer.cross[0], layer.weight[0] @ layer.second[0])
         return layer.second
 
     assert torch.equal(moments(0), moments(0))
     assert not torch.equal(moments(0), moments(1))
-    (one,) = Walk(network, None, calibration, positions=1).each_layer()  # none in some chunk
+    (one,) = alone(network, None, calibration, positions=1).each_layer()  # none in some chunk
     assert torch.linalg.matrix_rank(one.second[0]) == 1
-    (everything,) = Walk(network, None, calibration, positions=10**6).each_layer()
+    (everything,) = alone(network, None, calibration, positions=10**6).each_layer()
     assert (moments(0) - everything.second).abs().max() < 0.3
 
 
@@ -155,10 +162,10 @@ def test_both_streams_end_at_their_networks_outputs_and_nothing_is_left_behind()
 
 def test_a_layer_sees_what_the_quantized_ones_before_it_output() -> None:
     full = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1)).requires_grad_(False)
-    walk = Walk(full, copy.deepcopy(full), images(5, 3, 4, 4))
-    for moments in walk.each_layer():
+    quantized = copy.deepcopy(full)
+    for moments in alone(full, quantized, images(5, 3, 4, 4)).each_layer():
         if moments.name == "0":
-            walk.quantized.modules["0"].weight.zero_()
+            quantized[0].weight.zero_()
     x = full[0].bias.relu()
     torch.testing.assert_close(moments.second[0], torch.outer(x, x))
 
@@ -200,11 +207,10 @@ def test_a_tensor_that_a_network_makes_itself_is_the_graphs() -> None:
     network = Constant(nn.Conv2d(3, 3, 1)).eval().requires_grad_(False)
     before = {*vars(network)}
     x = images(4, 3, 5, 5)
+    list(alone(network, copy.deepcopy(network), x).each_layer())
     walk = Walk(network, copy.deepcopy(network), x)
-    list(walk.each_layer())
-    walk = Walk(network, copy.deepcopy(network), x)
-    walk.free = lambda node: None
-    list(walk.each_layer())
+    for node in walk.nodes:
+        walk.run(node)
     torch.testing.assert_close(walk.quantized.values(walk.nodes[-1])[0], network(x))
     assert {*vars(network)} == before
 
@@ -245,8 +251,8 @@ def test_values_that_are_not_finite_are_named() -> None:
     network[1].weight[0, 0] = 0
     network[0].bias[0] = torch.nan
     with pytest.raises(ValueError, match="layer '0': its activations are not finite"):
-        list(Walk(network, None, images(2, 3, 4, 4)).each_layer())
-    walk = Walk(network, None, images(2, 3, 4, 4))
+        list(alone(network, None, images(2, 3, 4, 4)).each_layer())
+    walk = alone(network, None, images(2, 3, 4, 4))
     with pytest.raises(ValueError, match="not finite"):
         [walk.samples(node) for node in walk.each_node()]
 

@@ -35,11 +35,14 @@ from tests.unit.networks.by_name import build
 LIVE = {"factory": {"function": "nets:build", "settings": {"widths": [16, 32, 64]}}}
 
 
-def measured(name, classes, inputs):
+def factory(name, classes, inputs, sizes=None):
     fragment = fragments.get("networks", name)
-    return network_cost.measure(
-        Factory(fragment.function, fragment.defaults, classes, inputs, {"channels": inputs[0]})
-    )
+    sizes = sizes or {"channels": inputs[0]}
+    return Factory(fragment.function, fragment.defaults, classes, inputs, sizes)
+
+
+def measured(name, classes, inputs):
+    return network_cost.measure(factory(name, classes, inputs))
 
 
 def work_of(method, cost, images=64, device="cpu", **settings):
@@ -64,23 +67,29 @@ def test_operations_and_parameters_of_the_known_resnet18():
     assert wider.flops == pytest.approx(4 * found.flops, 0.01)
 
 
+IMAGES = factory("resnet8", 10, (1, 8, 8))
+TEXTS = factory("transformer", 10, (16,), {"vocabulary": 1000, "length": 16})
+
+
+@pytest.mark.parametrize("network", [IMAGES, TEXTS], ids=["convolutions", "embeddings"])
 @pytest.mark.parametrize("text", ["full", "nearest-w4", "nearest-w1.58-head8", "nearest-w2"])
-def test_checkpoints_take_the_bytes_that_are_planned(tmp_path, text):
+def test_checkpoints_take_the_bytes_that_are_planned(tmp_path, network, text):
     variant, models = Variant.parse(text), range(3)
     path = tmp_path / "shard-000.safetensors"
+    samples = torch.randint(1, 9, (8, *network.inputs)).float()
 
     def trained():
         for model in models:
-            built = build("resnet8", 10, 1)
+            built = network.build()
             state = built.state_dict()
             if variant.compressed:
-                network, stored = compress(built, torch.randn(8, 1, 8, 8), variant, 0)
-                state = packing.encode(network.state_dict(), stored.weights)
+                compressed, stored = compress(built, samples, variant, 0)
+                state = packing.encode(compressed.state_dict(), stored.weights)
             yield StoredModel(model, state, ModelRecord(0.5, 0.5), LIVE)
 
-    identity = Identity("s", "d", "resnet8", text, tuple(models))
+    identity = Identity("s", "d", "n", text, tuple(models))
     checkpoints.write(path, identity, trained())
-    one = network_cost.checkpoint_bytes(measured("resnet8", 10, (1, 8, 8)), variant)
+    one = network_cost.checkpoint_bytes(network_cost.measure(network), variant)
     assert path.stat().st_size == pytest.approx(len(models) * one, rel=0.03)
 
 

@@ -54,8 +54,9 @@ class NetworkCost:
     operations: modules called one after the other, each a kernel or a few.
     layers: in the order in which they run.
     state_bytes: of all parameters and buffers.
-    other_bytes, other_tensors: of those that are no layer's weight, "trained" and, after batch
-        normalisation is folded away, "folded".
+    other_bytes, other_tensors: of those that are no layer's weight and no embedding's, "trained"
+        and, after batch normalisation is folded away, "folded".
+    embeddings: rows and width of each; they have grids, and are rounded without calibration.
     """
 
     flops: int
@@ -65,9 +66,11 @@ class NetworkCost:
     state_bytes: int
     other_bytes: Mapping[str, int]
     other_tensors: Mapping[str, int]
+    embeddings: tuple[tuple[int, int], ...] = ()
 
     @property
     def weights(self) -> int:
+        """Of all layers."""
         return sum(layer.groups * layer.out * layer.d for layer in self.layers)
 
 
@@ -120,8 +123,9 @@ def models_at_once(network: NetworkCost, cost: Cost, models: int, device: str) -
 
 
 def grid_search(network: NetworkCost) -> Work:
-    """Of every layer's grid."""
-    return Work(single=float(CANDIDATES * ELEMENTWISE * network.weights))
+    """Of every layer's grid, and every embedding's."""
+    weights = network.weights + sum(rows * width for rows, width in network.embeddings)
+    return Work(single=float(CANDIDATES * ELEMENTWISE * weights))
 
 
 def prepared(network: NetworkCost, images: int, streams: int) -> Work:

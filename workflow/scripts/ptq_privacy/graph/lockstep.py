@@ -1,4 +1,4 @@
-"""Walks over several networks of one architecture, side by side, layer by layer.
+"""Walks over networks of one architecture, one or several, side by side, layer by layer.
 
 The networks of a study differ in their weights alone, so what a layer-wise method solves for one of
 them it can solve for all at once: here a layer's problems are laid one after the other, as if they
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from ptq_privacy.graph.layers import Moments, Samples
-from ptq_privacy.graph.walk import Walk, report
+from ptq_privacy.graph.walk import POSITIONS, Walk, report
 
 Seen = TypeVar("Seen", Moments, Samples)
 
@@ -33,11 +33,13 @@ class Lockstep:
         quantized: Sequence[nn.Module] | None,
         calibrations: Sequence[Tensor],
         seeds: Sequence[int],
+        positions: int = POSITIONS,
     ) -> None:
         copies: Sequence[nn.Module | None] = quantized or [None] * len(full)
         self.walks: list[Walk] = []
         for known in zip(full, copies, calibrations, seeds, strict=True):
-            self.walks.append(Walk(*known, like=self.walks[0] if self.walks else None))
+            like = self.walks[0] if self.walks else None
+            self.walks.append(Walk(*known, positions, like))
         first = self.walks[0]
         self.nodes, self.layers = first.nodes, first.layers
 

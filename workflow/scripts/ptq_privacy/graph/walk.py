@@ -80,9 +80,9 @@ class Walk:
     """Both streams side by side, from the images to the network's output.
 
     Whoever walks calls, for each of `nodes`: `moments` if the node is in `layers`, then sets the
-    quantized layer's weight, then `run`, then `free`. `each_layer` does so for layer-wise methods.
-    Without a quantized network both streams are the full-precision one. `like` is a walk over
-    another network of the same architecture, whose graph serves here too.
+    quantized layer's weight, then `run`, then `free`. `lockstep.Lockstep` does so, for one network
+    or several. Without a quantized network both streams are the full-precision one. `like` is a
+    walk over another network of the same architecture, whose graph serves here too.
     """
 
     def __init__(
@@ -113,21 +113,6 @@ class Walk:
             self.last_use.update(dict.fromkeys(user.all_input_nodes, user))
         self.generator = torch.Generator().manual_seed(seed)
         self.positions = positions
-
-    def each_layer(self) -> Iterator[Moments]:
-        """Each layer's moments, in graph order; the caller sets its quantized weight in between."""
-        return map(self.moments, self.each_node())
-
-    def each_node(self) -> Iterator[fx.Node]:
-        """Each layer's node likewise, for callers that ask for `moments` or `samples`."""
-        done, started = 0, time.monotonic()
-        for node in self.nodes:
-            if node in self.layers:
-                yield node
-                done += 1
-                report("layer", done, len(self.layers), self.layers[node], started)
-            self.run(node)
-            self.free(node)
 
     @torch.no_grad()
     def run(self, node: fx.Node) -> None:

@@ -12,7 +12,7 @@ from ptq_privacy.compression.work import Layer, NetworkCost
 from ptq_privacy.graph.attention import taken_apart
 from ptq_privacy.graph.blocks import activation_of
 from ptq_privacy.graph.folding import fold
-from ptq_privacy.graph.trace import is_weight_layer, trace
+from ptq_privacy.graph.trace import QUANTIZED, is_weight_layer, trace
 from ptq_privacy.networks.factories import Factory
 from ptq_privacy.study.variants import Variant, levels
 
@@ -60,6 +60,11 @@ def measure(factory: Factory, operations: bool = True) -> NetworkCost:
         state_bytes=_bytes(network.state_dict()),
         other_bytes={kind: _bytes(state) for kind, state in other.items()},
         other_tensors={kind: len(state) for kind, state in other.items()},
+        embeddings=tuple(
+            (module.num_embeddings, module.embedding_dim)
+            for module in network.modules()
+            if isinstance(module, nn.Embedding)
+        ),
     )
 
 
@@ -78,19 +83,21 @@ def checkpoint_bytes(network: NetworkCost, variant: Variant, folded: bool = Fals
         folded: whether normalisation is folded into convolutions.
     """
     kind = "folded" if folded else "trained"
+    quantized = len(network.layers) + len(network.embeddings)
     if variant.bits is None:
-        tensors = network.other_tensors[kind] + len(network.layers)
-        return network.state_bytes + tensors * HEADER
-    total = network.other_bytes[kind]
-    total += (network.other_tensors[kind] + 4 * len(network.layers)) * HEADER
-    for index, layer in enumerate(network.layers):
-        head = variant.head_bits is not None and index == len(network.layers) - 1
-        width = variant.head_bits if head else variant.bits
-        assert width is not None
-        rows = layer.groups * layer.out
-        total += rows * -(-layer.d // packing.digits_per_byte(levels(width)))
-        total += rows * (4 + 1) + 4 * 5  # scale, zero point; layout
-    return total
+        return network.state_bytes + (network.other_tensors[kind] + quantized) * HEADER
+    total = network.other_bytes[kind] + (network.other_tensors[kind] + 4 * quantized) * HEADER
+    total += sum(_packed(rows, width, variant.bits) for rows, width in network.embeddings)
+    *body, last = network.layers
+    total += sum(_packed(layer.groups * layer.out, layer.d, variant.bits) for layer in body)
+    head = variant.bits if variant.head_bits is None else variant.head_bits
+    return total + _packed(last.groups * last.out, last.d, head)
+
+
+def _packed(rows: int, columns: int, bits: float) -> int:
+    """Bytes of codes, each row's scale and zero point, and the layout."""
+    codes = -(-columns // packing.digits_per_byte(levels(bits)))
+    return rows * (codes + 4 + 1) + 4 * 5
 
 
 def _activated(folded: nn.Module) -> set[str]:
@@ -116,6 +123,6 @@ def _beside_weights(network: nn.Module) -> dict[str, Tensor]:
     weights = {
         f"{name}.weight"
         for name, module in network.named_modules()
-        if isinstance(module, (nn.Conv2d, nn.Linear))
+        if isinstance(module, QUANTIZED)
     }
     return {k: v for k, v in network.state_dict().items() if k not in weights}
