@@ -218,8 +218,8 @@ def test_bad_input_is_named(digits, network):
         ValueError, match=r"adaround.solver: 'exact' is not allowed; allowed: moments, reference"
     ):
         compress(network, images, Variant("adaround", 4.0), 0, {"solver": "exact"})
-    with pytest.raises(ValueError, match=r"compressions: unknown name 'gptq'; allowed: adaround"):
-        compress(network, images, Variant("gptq", 4.0), seed=0)
+    with pytest.raises(ValueError, match=r"compressions: unknown name 'awq'; allowed: adaround"):
+        compress(network, images, Variant("awq", 4.0), seed=0)
 
 
 class Mixed(nn.Module):

@@ -207,6 +207,8 @@ def stale_after(workflow, tmp_path):
         ("compression/refit.py", {"refit"}),
         ("compression/layerwise.py", {"adaround", "brecq"}),
         ("compression/elimination.py", {"obc", "refit"}),
+        ("compression/gptq.py", {"gptq"}),
+        ("compression/inverses.py", {"gptq", "obc", "refit"}),
         ("compression/distillation.py", {"refit"}),
         ("compression/descent.py", {"adaround", "brecq", "refit"}),
     ],

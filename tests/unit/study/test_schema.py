@@ -129,7 +129,7 @@ def test_a_value_of_the_wrong_type_or_range_is_named_with_its_key(path, value, m
     [
         ("compression.bits", [2, 0], "bits.1: 0 is not allowed; allowed: number >= 1 and <= 8"),
         ("compression.bits", [float("nan")], "bits.0: nan is not allowed"),
-        ("compression.methods", ["gptq"], "methods.0: 'gptq' is not allowed; allowed: adaround, "),
+        ("compression.methods", ["awq"], "methods.0: 'awq' is not allowed; allowed: adaround, "),
         (
             "compression.decoupled",
             [{"bits": 2}],

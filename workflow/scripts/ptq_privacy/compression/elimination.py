@@ -13,9 +13,9 @@ import math
 import torch
 from torch import Tensor
 
-from ptq_privacy.compression.grid import Grid, finite_matrix
+from ptq_privacy.compression.grid import Grid
+from ptq_privacy.compression.inverses import check_layer, damped_inverses
 
-SINGULAR_DAMPING = 1e-2  # of the mean diagonal; 1e-6 left NaN in rank-deficient layers
 BATCH = 1 << 14  # weights of one batch of rows on a CPU: what a step touches stays in its cache
 BATCH_BYTES = 1 << 30  # of one batch of rows' inverses, which with a copy are the bulk of memory
 GPU_BATCH_BYTES = 1 << 32  # where starting a step costs more than its sums
@@ -52,13 +52,7 @@ def quantize_rows(
     Raises:
         ValueError: weight or hessian is not a finite matrix, or their shapes differ.
     """
-    weight = finite_matrix("weight", weight)
-    hessian = finite_matrix("hessian", hessian)
-    out, d = weight.shape
-    if hessian.shape != (d, d):
-        raise ValueError(f"hessian: expected [{d}, {d}], not {list(hessian.shape)}")
-    if len(grid.scale) != out:
-        raise ValueError(f"grid: {len(grid.scale)} channels for a weight of {out}")
+    check_layer(weight, hessian, grid)
     return quantize_layers(weight[None], hessian[None], grid, dtype, damping)[0]
 
 
@@ -89,7 +83,7 @@ def quantize_layers(
         own = (count == width).nonzero()[:, 0]  # the layers with so many live columns
         columns = live[own].nonzero()[:, 1].view(len(own), width)
         alive = hessian[own[:, None, None], columns[:, :, None], columns[:, None]]
-        inverses = _inverses(alive, damping)
+        inverses = damped_inverses(alive, damping)
         lines = own[:, None] * out + torch.arange(out, device=own.device)
         lines = lines.flatten()
         columns = columns.repeat_interleave(out, 0)
@@ -114,25 +108,6 @@ def batch_rows(out: int, d: int, itemsize: int, device: str) -> int:
     if device == "cpu":
         rows = min(rows, BATCH // d)
     return math.ceil(out / math.ceil(out / max(1, rows)))
-
-
-def _inverses(hessian: Tensor, damping: float) -> Tensor:
-    """Inverses of damped second moments, by Cholesky; damped further where one is singular."""
-    diagonal = hessian.diagonal(dim1=1, dim2=2)
-    smallest = hessian.shape[1] * torch.finfo(hessian.dtype).eps * diagonal.amax(1)
-    eye = torch.eye(hessian.shape[1], dtype=hessian.dtype, device=hessian.device)
-    inverses = torch.empty_like(hessian)
-    left = torch.arange(len(hessian), device=hessian.device)
-    for strength in (damping, max(damping, SINGULAR_DAMPING)):
-        by = strength * diagonal[left].mean(1)
-        factor, failed = torch.linalg.cholesky_ex(hessian[left] + by[:, None, None] * eye)
-        pivots = factor.diagonal(dim1=1, dim2=2).square().amin(1)
-        good = (failed == 0) & (pivots > smallest[left])
-        inverses[left[good]] = torch.cholesky_inverse(factor[good])
-        left = left[~good]
-    if len(left):
-        raise ValueError("hessian: not positive semi-definite")
-    return inverses
 
 
 def _eliminate(weight: Tensor, inverses: Tensor, layer: Tensor, grid: Grid, room: Tensor) -> Tensor:

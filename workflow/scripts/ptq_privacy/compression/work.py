@@ -169,6 +169,17 @@ def eliminated(network: NetworkCost, itemsize: int, device: str) -> Work:
     return _sum(_elimination(layer, itemsize, device) for layer in network.layers)
 
 
+def swept(network: NetworkCost) -> Work:
+    """Of an inverse's factor and one sweep over the columns of every layer, in float64."""
+    return _sum(
+        Work(
+            double=layer.groups * (layer.d**3 + 2.0 * layer.out * layer.d**2),
+            together=layer.d * STEP_KERNELS["column"],
+        )
+        for layer in network.layers
+    )
+
+
 def elimination_memory(network: NetworkCost, device: str) -> float:
     """Bytes of a batch of rows' inverses and their copy."""
     limit = BATCH_BYTES if device == "cpu" else GPU_BATCH_BYTES
