@@ -43,7 +43,7 @@ from ptq_privacy.runtime import devices
 from ptq_privacy.study import fragments
 from ptq_privacy.study.variants import Variant
 from ptq_privacy.training import sgd
-from ptq_privacy.training.sgd import Recipe
+from ptq_privacy.training.epochs import Recipe
 
 STATISTICS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
 RECIPE = Recipe(

@@ -43,6 +43,7 @@ from ptq_privacy.study import fragments
 from ptq_privacy.study.seeds import seed_of
 from ptq_privacy.study.variants import Variant
 from ptq_privacy.training import sgd
+from ptq_privacy.training.epochs import Recipe
 
 PUBLISHED_RATE = 1e-3  # both papers' learning rate
 
@@ -128,7 +129,7 @@ def trained(data: Data, options: argparse.Namespace) -> nn.Module:
     if options.network and options.network.exists():
         structure.load(network, load_file(options.network))
         return network.eval()
-    recipe = sgd.Recipe(
+    recipe = Recipe(
         "sgd", options.epochs, 64, 0.1, 0.9, 5e-4, {"flip": True, "crop_padding": 0}, False
     )
     draw = augmented(images, **recipe.augmentation)

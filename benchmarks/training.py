@@ -39,7 +39,7 @@ from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.study import fragments
 from ptq_privacy.study.seeds import seed_of
 from ptq_privacy.training import sgd
-from ptq_privacy.training.sgd import Recipe
+from ptq_privacy.training.epochs import Recipe
 
 WORKERS = 4
 

@@ -69,3 +69,8 @@ def test_tables_and_pages_are_made_without_torch(tmp_path):
 @pytest.mark.parametrize("unneeded", ["pandas", "torch"])
 def test_numbers_are_read_and_written_without(unneeded, tmp_path):
     assert unneeded not in imported(NUMBERS_ONLY, tmp_path)
+
+
+def test_only_private_trainings_import_opacus(tmp_path):
+    code = "import ptq_privacy.stages.train_models, ptq_privacy.stages.check_network"
+    assert "opacus" not in imported(code, tmp_path)

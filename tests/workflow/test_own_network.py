@@ -55,6 +55,30 @@ def test_the_example(tmp_path):
     assert f"config: no module 'mynet': there is no {module}" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
+def test_the_examples_own_training(tmp_path):
+    """Through the rules: its edit trains again, a remark does not, and without it nothing runs."""
+    workdir = Workdir(tmp_path / "example")
+    shutil.copytree(EXAMPLE, workdir.path, ignore=shutil.ignore_patterns("__pycache__"))
+    (workdir.path / "own-training.yaml").replace(workdir.path / "config.yaml")
+    subprocess.run([sys.executable, "make_images.py"], cwd=workdir.path, check=True)
+    trained = "results/mine-trained/scans/mynet/full/shard-000.safetensors"
+    workdir.run(trained)
+    records = checkpoints.records(workdir.path / trained)
+    assert min(record.test_accuracy for record in records.values()) > 0.3
+    assert {record.promise for record in records.values()} == {None}
+
+    module = workdir.path / "mytraining.py"
+    text = module.read_text()
+    module.write_text(text.replace("    network.train()", "    # A remark.\n    network.train()"))
+    assert workdir.planned(trained) == {}
+    module.write_text(text.replace("lr=0.01", "lr=0.02"))
+    assert workdir.planned(trained) == {"check_network": 1, "train_models": 1}
+    module.unlink()
+    done = workdir.snakemake("--dry-run")
+    assert f"config: no module 'mytraining': there is no {module}" in done.stdout + done.stderr
+
+
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """Write a module into the working directory, and import it afresh in this test."""

@@ -21,7 +21,7 @@ if LIBRARY.resolve() != (SCRIPTS / LIBRARY.name).resolve():
 from ptq_privacy.study import config_file, fragments
 from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.digests import job_digest, module_digest
-from ptq_privacy.study.experiment import kind_of, queries_of, recipe_of
+from ptq_privacy.study.experiment import DP_SGD, SGD, kind_of, queries_of, training_of
 from ptq_privacy.study.pool import SHARD
 from ptq_privacy.study.variants import Variant
 
@@ -32,9 +32,8 @@ try:
         config_file.read(config_file.only(workflow.configfiles))
         config_file.set_keys(config, workflow.config_settings.config_args)
     STUDY = config_file.study_of(config)
-    for own in [*STUDY.networks.values(), *STUDY.methods.values()]:
-        if own.own:
-            module_digest(own.function.partition(":")[0], Path.cwd())
+    for function in STUDY.own_functions(config):
+        module_digest(function.partition(":")[0], Path.cwd())
 except (ValueError, SyntaxError) as error:
     raise WorkflowError(f"config: {error}")
 
@@ -45,8 +44,8 @@ GPU = 1 if config["device"] == "cuda" else 0
 def code(script, *parts):
     """Digest of all code behind a rule's job: Snakemake sees none of it change.
 
-    What the job's names stand for is in `parts`: "source", "network", "compression", "attacks",
-    "attacks of the cell", "headline", or parts of the data set's kind, such as "views".
+    What the job's names stand for is in `parts`: "source", "network", "training", "compression",
+    "attacks", "attacks of the cell", "headline", or parts of the data set's kind, such as "views".
     """
     return lambda wildcards: job_digest(
         SCRIPTS / f"{script}.py",
@@ -62,6 +61,8 @@ def references(part, wildcards):
         return [fragments.get("sources", source).function]
     if part == "network":
         return [STUDY.networks[wildcards.network].function]
+    if part == "training":
+        return [training_settings(wildcards)["training"]]
     if part == "compression":
         return [STUDY.methods[wildcards.compressed.partition("-")[0]].function]
     if part == "attacks":
@@ -85,6 +86,26 @@ def network_settings(wildcards):
     """What makes a network, as the library takes it."""
     network = STUDY.networks[wildcards.network]
     return {"function": network.function, "settings": network.settings}
+
+
+def training_settings(wildcards):
+    """What trains a network, and how, as the library takes it."""
+    training, recipe = training_of(
+        config, wildcards.dataset, STUDY.networks[wildcards.network]
+    )
+    return {"training": training, "recipe": recipe}
+
+
+def promises(wildcards):
+    """What the recipe promises of differential privacy, in a list; of others an empty one."""
+    training, recipe = training_settings(wildcards).values()
+    return [recipe["dp"]] if training == DP_SGD else []
+
+
+def particular_training(wildcards):
+    """The same where not every network can be trained so; all can by plain SGD."""
+    settings = training_settings(wildcards)
+    return {} if settings["training"] == SGD else settings
 
 
 def identity(wildcards, stored):

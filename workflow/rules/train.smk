@@ -19,8 +19,11 @@ rule check_network:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
-        code=code("train_models", "network", "normalise", "augment"),
-        settings=network_settings,
+        code=code("train_models", "network", "normalise", "augment", "training"),
+        settings=lambda wildcards: {
+            **network_settings(wildcards),
+            **particular_training(wildcards),
+        },
     message:
         "Trying {wildcards.network} on {wildcards.dataset} before it is trained."
     script:
@@ -46,13 +49,11 @@ rule train_models:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=1440,
     params:
-        code=code("train_models", "network", "normalise", "augment"),
+        code=code("train_models", "network", "normalise", "augment", "training"),
         settings=lambda wildcards: {
             "identity": identity(wildcards, "full"),
             **network_settings(wildcards),
-            "recipe": recipe_of(
-                config, wildcards.dataset, STUDY.networks[wildcards.network]
-            ),
+            **training_settings(wildcards),
             "seed": config["seed"],
         },
     message:

@@ -125,7 +125,7 @@ def _rows(key: str, part: dict[str, Any], required: bool) -> Iterator[tuple[str,
     """A key's own row, then those of the keys within it."""
     if required:
         default = "required"
-    elif part.get("properties"):
+    elif part.get("properties") and not part.get("required"):
         default = "its keys' own"
     elif "default" in part:
         default = _literal(part["default"])

@@ -2,7 +2,6 @@ from ptq_privacy.files import origin
 from ptq_privacy.files.checkpoints import Identity
 from ptq_privacy.runtime import joblog
 from ptq_privacy.stages.train_models import train_models
-from ptq_privacy.training.sgd import Recipe
 
 joblog.start(snakemake.log[0])
 settings = dict(snakemake.params.settings)
@@ -11,7 +10,6 @@ train_models(
     snakemake.input.membership,
     snakemake.output.checkpoints,
     identity=Identity(**settings.pop("identity")),
-    recipe=Recipe(**settings.pop("recipe")),
     **settings,
     device=snakemake.config["device"],
     config=snakemake.config,

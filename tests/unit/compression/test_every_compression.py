@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ptq_privacy.compression import Stored, compress, packing
 from ptq_privacy.compression.grid import dequantize
+from ptq_privacy.networks import small_resnets
 from ptq_privacy.networks.structure import difference, restore
 from ptq_privacy.study import fragments
 from ptq_privacy.study.variants import Variant, levels
@@ -104,6 +105,10 @@ NETWORKS = {
             nn.Linear(10, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5), nn.BatchNorm1d(5)
         ),
         (10,),
+    ),
+    "group normalisation": (
+        lambda: small_resnets.build(5, 3, [4, 8], normalisation="group"),
+        IMAGES,
     ),
     "own matrix": (Added, IMAGES),
     "attention": (Attending, IMAGES),
@@ -401,6 +406,20 @@ def test_samples_that_are_all_alike_stay_finite(method, name):
     network, calibration = made(name)
     for samples in (torch.zeros_like(calibration), torch.full_like(calibration, 0.5)):
         check(network, samples, *compressed(method, network, samples), count=4)
+
+
+def test_what_says_that_it_is_free_of_data_does_not_see_its_calibration(method):
+    """On it rests that what was promised of a training holds of what is made of it."""
+    if fragments.get("compressions", method).more.get("data_free", False):
+        network, calibration = made("convolutions")
+        first, _ = compressed(method, network, calibration, seed=1)
+        other, _ = compressed(method, network, 3 * calibration.flip(0) + 1, seed=2)
+        assert all(
+            torch.equal(one, two)
+            for one, two in zip(
+                first.state_dict().values(), other.state_dict().values(), strict=True
+            )
+        )
 
 
 def settings_of(method: str) -> Mapping[str, Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -30,10 +31,11 @@ from ptq_privacy.stages.compress_models import compress_models
 from ptq_privacy.stages.query_logits import query_logits
 from ptq_privacy.stages.train_models import train_models
 from ptq_privacy.study import fragments
+from ptq_privacy.study.experiment import SGD
 from ptq_privacy.study.seeds import seed_of
 from ptq_privacy.study.variants import Variant
 from ptq_privacy.training import sgd
-from ptq_privacy.training.sgd import Recipe
+from ptq_privacy.training.epochs import Recipe
 from tests.conftest import REPOSITORY
 from tests.unit.compression.fast import fast
 from tests.unit.exchange.stored import (
@@ -165,7 +167,8 @@ def study(tmp_path_factory):
         Identity("s", "digits", "resnet6", "full", MODELS),
         network.function,
         network.defaults,
-        RECIPE,
+        SGD,
+        asdict(RECIPE),
         SEED,
         "cpu",
         {

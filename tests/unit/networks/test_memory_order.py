@@ -16,11 +16,12 @@ import torch
 from ptq_privacy.data.kinds.images import augment
 from ptq_privacy.networks import small_resnets
 from ptq_privacy.training import sgd
+from ptq_privacy.training.epochs import Recipe
 
 torch.set_num_threads(1)
 images, labels = torch.rand(32, 1, 8, 8), torch.arange(32) % 10
 for model in range(12):
-    recipe = sgd.Recipe("sgd", 4, 8, 0.1, 0.9, 5e-4, {}, autocast=False)
+    recipe = Recipe("sgd", 4, 8, 0.1, 0.9, 5e-4, {}, autocast=False)
     network = small_resnets.build(10, 1, [4, 8])
     sgd.train(network, augment.augmented(images, True, 4), labels, recipe, lambda x: x, 0, model)
 """

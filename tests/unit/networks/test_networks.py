@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
-from ptq_privacy.networks import factories
+from ptq_privacy.networks import factories, small_resnets
 from ptq_privacy.networks.factories import Factory
 from ptq_privacy.study import fragments, schema
 from tests.unit.networks.by_name import build
@@ -47,11 +47,32 @@ def test_the_cifar_variants_have_their_published_size(name, size):
         assert parameters(build(name, 10, 3)) == size
 
 
-@pytest.mark.parametrize(("name", "layers"), [("resnet6", 6), ("resnet8", 8), ("resnet8-thin", 8)])
+@pytest.mark.parametrize(
+    ("name", "layers"), [("resnet6", 6), ("resnet8", 8), ("resnet8-gn", 8), ("resnet8-thin", 8)]
+)
 def test_a_small_resnets_digit_counts_its_weight_layers(name, layers):
     network = build(name, 10, 1)
     main_path = [layer for layer in weight_layers(network) if "downsample" not in layer]
     assert len(main_path) == layers
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("multiple", [0.2, 0.5, 0.8, 1, 1.6])
+def test_a_group_of_channels_is_never_a_single_one(name, multiple):
+    """At one pixel it would hold one value, and that less its own mean is nothing."""
+    fragment = fragments.get("networks", name)
+    settings = {**fragment.defaults, "multiple": multiple, "normalisation": "group"}
+    network = factories.build(fragment.function, 10, {"channels": 1}, settings).eval()
+    norms = [m for m in network.modules() if isinstance(m, nn.GroupNorm)]
+    assert len(norms) == sum(isinstance(m, nn.Conv2d) for m in network.modules())
+    assert all(norm.num_channels // norm.num_groups > 1 for norm in norms)
+    tiny = torch.randn(8, 1, 3, 3)  # its last stages see one pixel
+    assert (network(tiny).std(0) > 1e-4).all()
+
+
+def test_one_channel_cannot_be_normalised_in_groups():
+    with pytest.raises(ValueError, match="normalisation: group needs two channels in every stage"):
+        small_resnets.build(10, 1, [8, 1], normalisation="group")
 
 
 @pytest.mark.parametrize("name", IMAGES)

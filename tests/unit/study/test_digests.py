@@ -6,6 +6,7 @@ import pytest
 
 from ptq_privacy.study import digests, fragments
 from ptq_privacy.study.digests import code_digest, job_digest, module_digest
+from ptq_privacy.study.experiment import DP_SGD, SGD
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 LIBRARY = "ptq_privacy"
@@ -151,10 +152,12 @@ def workflow(tmp_path_factory):
 KINDS = "ptq_privacy.data.kinds.images"
 NETWORK = "ptq_privacy.networks.small_resnets:build"
 ATTACKS = [fragment.function for fragment in fragments.of_kind("attacks").values()]
+TRAINED = [NETWORK, f"{KINDS}.normalise", f"{KINDS}.augment"]
 JOBS = {
     "prepare_dataset": ["ptq_privacy.data.sources.digits:load", f"{KINDS}.check"],
     "assign_members": [],
-    "train_models": [NETWORK, f"{KINDS}.normalise", f"{KINDS}.augment"],
+    "train_models sgd": [*TRAINED, SGD],
+    "train_models dp": [*TRAINED, DP_SGD],
     **{
         f"compress_models {name}": [fragment.function, NETWORK, f"{KINDS}.normalise"]
         for name, fragment in fragments.of_kind("compressions").items()
@@ -173,6 +176,7 @@ JOBS = {
 }
 """What some jobs' names stand for, as the rules have it."""
 
+TRAININGS = {job for job in JOBS if job.startswith("train_models")}
 COMPRESSIONS = {job for job in JOBS if job.startswith("compress_models")}
 
 
@@ -235,11 +239,13 @@ def test_no_method_imports_another():
         ("networks/torchvision_networks.py", set()),
         (
             "networks/small_resnets.py",
-            {"train_models", "query_logits"} | COMPRESSIONS,
+            {"query_logits"} | TRAININGS | COMPRESSIONS,
         ),
         ("data/kinds/images/views.py", {"query_logits"}),
-        ("data/kinds/images/augment.py", {"train_models"}),
-        ("training/sgd.py", {"train_models"}),
+        ("data/kinds/images/augment.py", TRAININGS),
+        ("training/sgd.py", {"train_models sgd"}),
+        ("training/dp_sgd.py", {"train_models dp"}),
+        ("training/epochs.py", TRAININGS),
         ("data/calibration_set.py", COMPRESSIONS),
         ("compression/packing.py", {"query_logits"} | COMPRESSIONS),
         ("graph/uses.py", COMPRESSIONS),
@@ -267,7 +273,7 @@ def test_phi_makes_answers_stale_and_no_network(stale_after):
     """What a network answers can be stored as phi."""
     stale = stale_after("answers/phi.py")
     assert {"query_logits", "score_attacks"} <= stale
-    assert not stale & ({"train_models", "prepare_dataset", "measure_leakage"} | COMPRESSIONS)
+    assert not stale & ({"prepare_dataset", "measure_leakage"} | TRAININGS | COMPRESSIONS)
 
 
 def test_lira_is_the_business_of_attacks_alone(stale_after):

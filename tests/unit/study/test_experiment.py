@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ptq_privacy.study import fragments, schema
 from ptq_privacy.study.adversaries import ADVERSARIES
-from ptq_privacy.study.experiment import Named, Study, queries_of, recipe_of
+from ptq_privacy.study.experiment import DP_SGD, SGD, Named, Study, queries_of, training_of
 from ptq_privacy.study.pool import SHARD, Pool
 from ptq_privacy.study.variants import Variant, levels
 
@@ -180,9 +180,10 @@ def test_networks_are_fragments_or_ones_own():
     ]
     study = Study.from_config(config() | {"networks": entries})
     small = "ptq_privacy.networks.small_resnets:build"
+    usual = {"multiple": 1, "normalisation": "batch"}
     assert study.networks == {
-        "resnet6": Named("resnet6", small, {"widths": [8, 16], "multiple": 1}, fragment="resnet6"),
-        "wide": Named("wide", small, {"widths": [9], "multiple": 1}, fragment="resnet6"),
+        "resnet6": Named("resnet6", small, {"widths": [8, 16], **usual}, fragment="resnet6"),
+        "wide": Named("wide", small, {"widths": [9], **usual}, fragment="resnet6"),
         "short": Named(
             "short",
             "ptq_privacy.networks.torchvision_networks:resnet18",
@@ -357,8 +358,28 @@ def test_a_recipe_is_the_studys_then_the_data_sets_then_the_networks():
         ("people", short, 3, {}),
     ):
         expected = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}
-        assert recipe_of(whole, dataset, network) == expected
+        assert training_of(whole, dataset, network) == (SGD, expected)
     assert whole["training"]["epochs"] == 1
+
+
+def test_who_trains_is_told_by_the_recipe():
+    """Privacy by its key; a procedure of your own stands in place of all that is before it."""
+    dp = {"epsilon": 1, "delta": 1e-5, "clip": 1}
+    whole = {
+        "training": {"epochs": 1, "flip": True},
+        "datasets": {
+            "digits": {"source": "digits", "training": {"procedure": "mine:train"}},
+            "other": {"source": "digits", "training": {"dp": dp}},
+        },
+    }
+    plain = Named("a", "nets:build")
+    own = {"procedure": "mine:fit", "settings": {"epochs": 3}}
+    other = Named("b", "nets:build", training=own)
+    assert training_of(whole, "digits", plain) == ("mine:train", {})
+    assert training_of(whole, "digits", other) == ("mine:fit", {"epochs": 3})
+    assert training_of(whole, "other", other) == ("mine:fit", {"epochs": 3})
+    expected = {"epochs": 1, "dp": dp, "augmentation": {"flip": True}}
+    assert training_of(whole, "other", plain) == (DP_SGD, expected)
 
 
 def test_a_data_sets_own_queries_stand_in_place_of_the_studys():

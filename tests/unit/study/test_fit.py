@@ -23,6 +23,68 @@ def test_samples_that_are_too_few_are_found_before_any_work(path, value, message
     schema.checked(config)
 
 
+def private(**changes):
+    return {"dp": {"epsilon": 8, "delta": 1.0e-5, "clip": 1} | changes}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("training.dp", private(delta=0.02)["dp"], "training.dp.delta: 0.02 is not less than one "),
+        ("datasets.digits.training", private(delta=0.1), "datasets.digits.training.dp.delta: 0.1"),
+        ("networks", [network(training=private(delta=0.5))], "networks.0.training.dp.delta: 0.5"),
+        ("training.dp", private(delta=0)["dp"], "training.dp.delta: 0 is not allowed; allowed: nu"),
+        ("training.dp", private(epsilon=0)["dp"], "training.dp.epsilon: 0 is not allowed; allowed"),
+        ("networks", [network(training=private(epsilon=-1))], "networks.0.training.dp.epsilon: -1"),
+        ("datasets.digits.training", private(clip=0), "datasets.digits.training.dp.clip: 0 is not"),
+        ("training.dp", {"epsilon": 1}, "training.dp: key 'delta' is missing; needed: epsilon, de"),
+    ],
+)
+def test_a_promise_of_privacy_that_is_none_is_refused(path, value, message):
+    config = changed(path, value)
+    config["datasets"]["digits"]["audit_samples"] = 128 if "networks" in path else 101
+    config["compression"]["calibration_samples"] = 40
+    assert refusal(config).startswith(message)
+    config = changed("training.dp", private(delta=0.0199)["dp"])
+    config["datasets"]["digits"]["audit_samples"] = 100
+    config["compression"]["calibration_samples"] = 40
+    schema.checked(config)
+
+
+OWN = {"procedure": "mine:train", "settings": {"epochs": 3}}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("training", OWN | {"epochs": 1}, "training.epochs: is of the built-in recipe, in whose "),
+        (
+            "training",
+            {"settings": {}},
+            "training.settings: are of your own procedure, and training",
+        ),
+        ("training", OWN | {"typo": 1}, "training: unknown key 'typo'; allowed: procedure, settin"),
+        ("training", {"procedure": "mine"}, "training.procedure: 'mine' is not allowed; allowed: "),
+        ("networks", [network(training=OWN | private())], "networks.0.training.dp: is of the buil"),
+        ("datasets.digits.training", OWN | {"flip": True}, "datasets.digits.training.flip: is of "),
+    ],
+)
+def test_a_key_that_your_own_training_would_ignore_is_refused(path, value, message):
+    assert refusal(changed(path, value)).startswith(message)
+
+
+def test_a_recipe_over_your_own_training_is_refused():
+    config = changed("training", dict(OWN))
+    schema.checked(config)
+    assert config["training"] == OWN  # no defaults of the recipe in place of it
+    config = changed("networks", [network(training=dict(OWN))])
+    schema.checked(config)
+    config = changed("training", dict(OWN)) | {"networks": [network(training={"epochs": 2})]}
+    assert refusal(config).startswith(
+        "networks.0.training.epochs: is of the built-in recipe, in whose place training.procedure"
+    )
+
+
 def test_only_recipes_that_are_trained_need_their_batch():
     config = changed("training.batch_size", 64)
     config["datasets"]["digits"]["audit_samples"] = 101

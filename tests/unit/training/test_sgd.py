@@ -19,7 +19,7 @@ from ptq_privacy.data.preparation import prepare
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.study.seeds import seed_of
 from ptq_privacy.training import sgd
-from ptq_privacy.training.sgd import Recipe
+from ptq_privacy.training.epochs import Recipe
 from tests.unit.networks.by_name import build
 
 PLAIN, FLIPPED = {"flip": False, "crop_padding": 0}, {"flip": True, "crop_padding": 1}

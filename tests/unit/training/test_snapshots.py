@@ -6,7 +6,7 @@ import torch
 
 from ptq_privacy.files.checkpoints import ModelRecord
 from ptq_privacy.training import snapshots
-from ptq_privacy.training.sgd import Progress
+from ptq_privacy.training.epochs import Progress
 from ptq_privacy.training.snapshots import Snapshot
 
 TRAINING = {"model": 3, "seed": 0, "recipe": {"epochs": 9, "learning_rate": 0.1}, "code": "abc"}

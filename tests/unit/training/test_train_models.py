@@ -6,17 +6,20 @@ import random
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
 from ptq_privacy.data import dataset, membership
 from ptq_privacy.data.preparation import prepare
+from ptq_privacy.files import checkpoints
 from ptq_privacy.files.checkpoints import Identity
 from ptq_privacy.stages.train_models import train_models
 from ptq_privacy.study import fragments
+from ptq_privacy.study.experiment import DP_SGD, SGD
 from ptq_privacy.training import snapshots
-from ptq_privacy.training.sgd import Recipe
+from ptq_privacy.training.epochs import Recipe
 
 RECIPE = Recipe(
     optimizer="sgd",
@@ -57,15 +60,16 @@ def files(tmp_path_factory):
     return folder / "dataset", folder / "members"
 
 
-def train(files, output, seed=0, seconds=0.0):
+def train(files, output, seed=0, seconds=0.0, training=SGD, recipe=RECIPE):
     network = fragments.get("networks", IDENTITY.network)
     train_models(
         *files,
         output,
         IDENTITY,
         network.function,
-        network.defaults,
-        RECIPE,
+        {**network.defaults, "normalisation": "batch" if training == SGD else "group"},
+        training,
+        asdict(recipe),
         seed,
         "cpu",
         CONFIG,
@@ -178,6 +182,34 @@ def test_quick_trainings_are_kept_only_when_finished(files, tmp_path, monkeypatc
     snapshots.folder(tmp_path / "shard").mkdir()
     train(files, tmp_path / "shard", seconds=snapshots.SECONDS)
     assert [snapshot.record is None for snapshot in written] == [False] * len(IDENTITY.models)
+
+
+def test_a_private_training_goes_on_where_it_was_and_records_its_promise(
+    files, tmp_path, monkeypatch
+):
+    """Stopped in the second model, between two epochs: the same bytes as never stopped."""
+    private = replace(RECIPE, epochs=3, dp={"epsilon": 4.0, "delta": 1e-3, "clip": 1.0})
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    train(files, whole, training=DP_SGD, recipe=private)
+    written, write = [], snapshots.write
+
+    def killed(path, snapshot, about):
+        write(path, snapshot, about)
+        written.append((path.name, snapshot.progress.epochs))
+        if len(written) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(snapshots, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(files, resumed, training=DP_SGD, recipe=private)
+    assert written == [("0002", 1), ("0002", 2), ("0002", 3), ("0003", 1), ("0003", 2)]
+    train(files, resumed, training=DP_SGD, recipe=private)
+    assert written[5:] == [("0003", 3)]
+    assert resumed.read_bytes() == whole.read_bytes()
+    for record in checkpoints.records(whole).values():
+        assert 3.99 < record.promise["epsilon"] <= 4
+        assert record.promise["delta"] == 1e-3
+        assert record.promise["replacing"] > 8
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,18 @@ class Identity:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """One model's figures, kept beside its weights."""
+    """One model's figures, kept beside its weights.
+
+    promise: of differential privacy, as the fields of `training.dp_sgd.Promise`; None: there is
+        none, or calibrating on members has undone it.
+    """
 
     train_accuracy: float
     test_accuracy: float
     calibration_digest: str = ""
     bits_per_weight: float = 32.0
     zero_fraction: float = 0.0
+    promise: Mapping[str, float] | None = None
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from ptq_privacy.networks import structure
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.planning.method_cost import models_at_once
 from ptq_privacy.runtime import devices
+from ptq_privacy.study import fragments
 from ptq_privacy.study.seeds import seed_of
 from ptq_privacy.study.variants import Variant
 
@@ -57,6 +58,11 @@ def compress_models(
     data = audit.load(dataset, membership, identity.models, chosen)
     variant = Variant.recorded(identity.variant)
     checkpoints.identify(trained, replace(identity, variant="full", draw=0))
+    trained_records = checkpoints.records(trained)
+    # What looks at members once more is not what was promised of the training.
+    data_free = factory is None and fragments.get("compressions", str(variant.method)).more.get(
+        "data_free", False
+    )
     blueprint = blueprint_of(trained)
 
     def compressed(models: Sequence[int]) -> Iterator[StoredModel]:
@@ -88,6 +94,7 @@ def compress_models(
                 calibration_digest=hashlib.sha256(samples.astype("<i8").tobytes()).hexdigest()[:16],
                 bits_per_weight=stored.bits_per_weight,
                 zero_fraction=stored.zero_fraction,
+                promise=trained_records[model].promise if data_free else None,
             )
             log.info("model %d: test accuracy %.4f", model, record.test_accuracy)
             tensors = packing.encode(network.state_dict(), stored.weights)

@@ -23,10 +23,10 @@ from ptq_privacy.networks.blueprint import Blueprint
 from ptq_privacy.networks.factories import Factory
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.runtime import devices
-from ptq_privacy.study import fit
+from ptq_privacy.study import fit, references
 from ptq_privacy.study.seeds import seed_of
-from ptq_privacy.training import sgd, snapshots
-from ptq_privacy.training.sgd import Progress, Recipe
+from ptq_privacy.training import procedure, snapshots
+from ptq_privacy.training.epochs import Progress, Recipe
 from ptq_privacy.training.snapshots import Snapshot
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,8 @@ def train_models(
     identity: Identity,
     function: str,
     settings: Mapping[str, Any],
-    recipe: Recipe,
+    training: str,
+    recipe: Mapping[str, Any],
     seed: int,
     device: str,
     config: Mapping[str, Any],
@@ -49,7 +50,8 @@ def train_models(
     """Train the models of `identity` and write their checkpoints to `output`.
 
     A job that was killed goes on from its snapshots. `function` and `settings` make the networks,
-    as `factories.build` takes them; `origin` is the record of what makes them, kept in the file.
+    as `factories.build` takes them, `training` and `recipe` train them, as
+    `experiment.training_of` has them; `origin` is the record of what makes them, kept in the file.
     `config` is the whole study's: what comes after the training is not to fail then.
 
     Raises:
@@ -61,7 +63,8 @@ def train_models(
     made = {
         "identity": asdict(identity),
         "factory": asdict(factory),
-        "recipe": asdict(recipe),
+        "training": training,
+        "recipe": recipe,
         "seed": seed,
         **origin,
     }
@@ -74,8 +77,9 @@ def train_models(
         for model in identity.models:
             about = {**made, "model": model, "data": data.digest(model)}
             snapshot = _finished(
-                data, factory, recipe, seed, model, kept / f"{model:04d}", about, snapshot_seconds
-            )
+                data, factory, training, recipe, seed, model, kept / f"{model:04d}", about,
+                snapshot_seconds,
+            )  # fmt: skip
             assert snapshot.record is not None
             yield StoredModel(model, snapshot.progress.network, snapshot.record, live)
 
@@ -86,7 +90,8 @@ def train_models(
 def _finished(
     data: Audit,
     factory: Factory,
-    recipe: Recipe,
+    training: str,
+    recipe: Mapping[str, Any],
     seed: int,
     model: int,
     path: Path,
@@ -112,23 +117,36 @@ def _finished(
     network = factory.build().to(data.inputs.device)
     normalised = Normalised(network, data.kind, data.statistics).to(data.inputs.device)
     members = data.members_of(model)
-    augment = kinds.part(data.kind, "augment")
-    sgd.train(
-        network,
-        augment.augmented(data.inputs[members], **recipe.augmentation),
-        data.labels[members],
-        recipe,
-        normalised.normalise,
-        seed,
-        model,
-        before.progress if before else None,
-        keep,
-    )
+    inputs, labels = data.inputs[members], data.labels[members]
+    epochs, promise = 1, None
+    if references.is_own(training):
+        own_seed = seed_of("own training", seed, model)
+        known = normalised.normalise(inputs)
+        procedure.train(training, network, known, labels, own_seed, recipe)
+    else:
+        built_in = Recipe(**recipe)
+        epochs = built_in.epochs
+        augment = kinds.part(data.kind, "augment")
+        references.find(training, "training")(
+            network,
+            augment.augmented(inputs, **built_in.augmentation),
+            labels,
+            built_in,
+            normalised.normalise,
+            seed,
+            model,
+            before.progress if before else None,
+            keep,
+        )
+        if built_in.dp is not None:
+            of_training = references.find(f"{training.partition(':')[0]}:promise", "training")
+            promise = asdict(of_training(built_in, len(labels)))
     record = ModelRecord(
         inference.accuracy(normalised, data.inputs, data.labels, members),
         inference.accuracy(normalised, data.test_inputs, data.test_labels),
+        promise=promise,
     )
     log.info("model %d: test accuracy %.4f", model, record.test_accuracy)
-    finished = Snapshot(Progress(recipe.epochs, network.state_dict(), {}), record)
+    finished = Snapshot(Progress(epochs, network.state_dict(), {}), record)
     snapshots.write(path, finished, about)
     return finished

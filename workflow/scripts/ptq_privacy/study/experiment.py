@@ -12,6 +12,10 @@ from ptq_privacy.study.pool import Pool
 from ptq_privacy.study.recipes import recipes
 from ptq_privacy.study.variants import Variant
 
+SGD = "ptq_privacy.training.sgd:train"
+DP_SGD = "ptq_privacy.training.dp_sgd:train"
+"""The built-in trainings."""
+
 FOLDERS = ("benchmarks", "figures", "logs", "tables")
 """Of a study, beside those of its data sets."""
 
@@ -71,6 +75,14 @@ class Study:
             attacks=_attacks(config["attacks"]),
             draws=config["attacks"]["draws"],
         )
+
+    def own_functions(self, config: Mapping[str, Any]) -> list[str]:
+        """Every function of yours that makes, trains or compresses a network, `module:function`."""
+        named = [*self.networks.values(), *self.methods.values()]
+        functions = [entry.function for entry in named]
+        for dataset in self.datasets:
+            functions += [training_of(config, dataset, n)[0] for n in self.networks.values()]
+        return [function for function in dict.fromkeys(functions) if references.is_own(function)]
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -150,15 +162,43 @@ def runs(attack: str, adversary: str) -> bool:
     return adversary in fragments.get("attacks", attack).more.get("adversaries", DEFAULT)
 
 
-def recipe_of(config: Mapping[str, Any], dataset: str, network: Named) -> dict[str, Any]:
-    """How a network is trained on a data set: the study's `training`, over it the data set's own
-    keys, over these the network's. `augmentation` holds what concerns samples of its kind alone."""
-    over = config["datasets"][dataset].get("training", {})
-    recipe = {**config["training"], **over, **network.training}
+def training_of(
+    config: Mapping[str, Any], dataset: str, network: Named
+) -> tuple[str, dict[str, Any]]:
+    """How a network is trained on a data set: by which function, and with what.
+
+    The study's `training`, over it the data set's own keys, over these the network's; a procedure
+    of your own stands in place of all that is before it.
+
+    Returns:
+        `module:function`, and of a built-in training its recipe, in which `augmentation` holds what
+        concerns samples of its kind alone; of your own its settings.
+    """
+    recipe: dict[str, Any] = {}
+    for level in levels_of(config, dataset, network.training).values():
+        recipe = dict(level) if "procedure" in level else {**recipe, **level}
+    if "procedure" in recipe:
+        return recipe["procedure"], recipe.get("settings", {})
     kinds = input_kinds.augmentation()
     own = {key: recipe.pop(key) for key in kinds if key in recipe}
     kind = kind_of(config, dataset)
-    return {**recipe, "augmentation": {key: own[key] for key in own if kinds[key] == kind}}
+    recipe["augmentation"] = {key: own[key] for key in own if kinds[key] == kind}
+    return DP_SGD if "dp" in recipe else SGD, recipe
+
+
+def levels_of(
+    config: Mapping[str, Any], dataset: str, network: Mapping[str, Any], place: str = "network"
+) -> dict[str, Mapping[str, Any]]:
+    """The trainings that lie over each other, by their keys' places, the last one uppermost.
+
+    Args:
+        network: the network's own training; place: of the network in the config.
+    """
+    return {
+        "training": config["training"],
+        f"datasets.{dataset}.training": config["datasets"][dataset].get("training", {}),
+        f"{place}.training": network,
+    }
 
 
 def kind_of(config: Mapping[str, Any], dataset: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ptq_privacy.study import fragments, input_kinds
-from ptq_privacy.study.experiment import kind_of
+from ptq_privacy.study.experiment import kind_of, levels_of
 from ptq_privacy.study.input_kinds import INPUT_KINDS
 
 
@@ -24,6 +24,7 @@ def check_known(config: Mapping[str, Any]) -> None:
     """
     for dataset, entry in config["datasets"].items():
         _check_kind(config, dataset, kind_of(config, dataset))
+        _check_procedures(config, dataset)
         shape = fragments.get("sources", entry["source"]).more.get("shape", {})
         there, wanted = shape.get("samples"), entry.get("audit_samples")
         if wanted is not None and there is not None and wanted > there:
@@ -44,8 +45,8 @@ def check(config: Mapping[str, Any], dataset: str, samples: int, inputs: Sequenc
         inputs: a sample's shape, such as (channels, height, width); empty: not known.
 
     Raises:
-        ValueError: a batch or the calibration takes more members than a model has, or a view leaves
-            nothing of an image; names the key.
+        ValueError: a batch or the calibration takes more members than a model has, a promise of
+            privacy is none, or a view leaves nothing of an image; names the key.
     """
     members = samples // 2
     for key, need in _members_taken(config, dataset):
@@ -54,6 +55,7 @@ def check(config: Mapping[str, Any], dataset: str, samples: int, inputs: Sequenc
                 f"{key}: {need} is more than the {members} members of a model, half of the "
                 f"{samples} audit samples of {dataset}"
             )
+    _check_promises(config, dataset, members)
     place, queries = _queries(config, dataset)
     for query in queries:
         shift = re.search(r"shift:(-?\d+),(-?\d+)", query)
@@ -107,15 +109,51 @@ def _check_kind(config: Mapping[str, Any], dataset: str, kind: str) -> None:
 
 def _members_taken(config: Mapping[str, Any], dataset: str) -> Iterator[tuple[str, int]]:
     """Keys that take members of a model, and how many; of a recipe, where it says so."""
-    over = config["datasets"][dataset].get("training", {})
-    for index, entry in enumerate(config["networks"]):
-        own = {} if isinstance(entry, str) else entry.get("training", {})
-        places = {
-            f"networks.{index}.training": own,
-            f"datasets.{dataset}.training": over,
-            "training": config["training"],
-        }
-        place = next(place for place, recipe in places.items() if "batch_size" in recipe)
-        yield f"{place}.batch_size", places[place]["batch_size"]
+    for levels in _trainings(config, dataset):
+        place = _place_of(levels, "batch_size")
+        if place is not None:
+            yield f"{place}.batch_size", levels[place]["batch_size"]
     if config["compression"]["methods"]:
         yield "compression.calibration_samples", config["compression"]["calibration_samples"]
+
+
+def _check_promises(config: Mapping[str, Any], dataset: str, members: int) -> None:
+    """A delta of one in the members would let one of them be published with certainty."""
+    for levels in _trainings(config, dataset):
+        place = _place_of(levels, "dp")
+        if place is not None and levels[place]["dp"]["delta"] * members >= 1:
+            raise ValueError(
+                f"{place}.dp.delta: {levels[place]['dp']['delta']:g} is not less than one in the "
+                f"{members} members of a model on {dataset}, {1 / members:.3g}"
+            )
+
+
+def _check_procedures(config: Mapping[str, Any], dataset: str) -> None:
+    """What stands over your own procedure would be ignored."""
+    for levels in _trainings(config, dataset):
+        procedure = None
+        for place, level in levels.items():
+            if "procedure" in level:
+                procedure = place
+            elif level and procedure is not None:
+                raise ValueError(
+                    f"{place}.{next(iter(level))}: is of the built-in recipe, in whose place "
+                    f"{procedure}.procedure stands; allowed: a procedure of its own"
+                )
+
+
+def _trainings(config: Mapping[str, Any], dataset: str) -> Iterator[dict[str, Mapping[str, Any]]]:
+    """Of each network, as `levels_of` has them."""
+    for index, entry in enumerate(config["networks"]):
+        own = {} if isinstance(entry, str) else entry.get("training", {})
+        yield levels_of(config, dataset, own, f"networks.{index}")
+
+
+def _place_of(levels: dict[str, Mapping[str, Any]], key: str) -> str | None:
+    """Which level's a recipe's key is; None: no level's, or the training is your own."""
+    for place in reversed(levels):
+        if "procedure" in levels[place]:
+            return None
+        if key in levels[place]:
+            return place
+    return None

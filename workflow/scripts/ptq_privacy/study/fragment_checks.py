@@ -86,9 +86,10 @@ def check(fragment: Fragment) -> None:
     widest = fragment.more.get("widest", 1)
     if isinstance(widest, bool) or not isinstance(widest, int) or widest < 1:
         raise ValueError(f"{fragment.path}: widest: {widest!r}; allowed: an integer above 0")
-    together = fragment.more.get("together", False)
-    if not isinstance(together, bool):
-        raise ValueError(f"{fragment.path}: together: {together!r}; allowed: true or false")
+    for key in ("together", "data_free"):
+        said = fragment.more.get(key, False)
+        if not isinstance(said, bool):
+            raise ValueError(f"{fragment.path}: {key}: {said!r}; allowed: true or false")
     if "kind" in fragments.KINDS[fragment.kind] and fragment.more.get("kind") not in [*INPUT_KINDS]:
         raise ValueError(
             f"{fragment.path}: kind: {fragment.more.get('kind')!r}; allowed: "

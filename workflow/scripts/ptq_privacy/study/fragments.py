@@ -19,7 +19,7 @@ SCRIPTS = Path(__file__).parents[2]
 SCHEMAS = SCRIPTS.parent / "schemas"
 
 KINDS = {
-    "compressions": {"together", "work", "widest"},
+    "compressions": {"together", "work", "widest", "data_free"},
     "attacks": {"scores", "adversaries", "chooses"},
     "networks": {"kind"},
     "sources": {"kind", "shape", "classes", "files"},

@@ -20,6 +20,9 @@ from ptq_privacy.study.allowed import Validator, allowed
 
 SCHEMA = fragments.SCHEMAS / "config.schema.yaml"
 
+OWN_TRAINING = ("procedure", "settings")
+"""Keys of a training that is your own."""
+
 
 def checked(config: MutableMapping[str, Any]) -> None:
     """Validate a config in place, give every absent key its default, and bring keys in one order.
@@ -27,20 +30,20 @@ def checked(config: MutableMapping[str, Any]) -> None:
     Raises:
         ValueError: names the key that is wrong and what is allowed; or the fragment that is.
     """
-    parts = definition()["properties"]
-    _refuse_first(_FillingValidator(definition()).iter_errors(config))
-    recipe = {**parts["training"], "required": []}
+    whole = definition()
+    own = _own_training(config.get("training"), "training")
+    if own is not None:
+        whole = {**whole, "properties": {**whole["properties"], "training": own}}
+    _refuse_first(_FillingValidator(whole).iter_errors(config))
     for name, entry in config["datasets"].items():
         place = f"datasets.{name}"
         _refuse_first(
             Validator(dataset_definition(entry["source"])).iter_errors(entry), f"{place}."
         )
-        _refuse_first(
-            Validator(recipe).iter_errors(entry.get("training", {})), f"{place}.training."
-        )
+        _check_training(entry.get("training", {}), f"{place}.training")
     for index, entry in enumerate(config["networks"]):
         if not isinstance(entry, str):
-            _check_network(f"networks.{index}", entry, recipe)
+            _check_network(f"networks.{index}", entry)
     fit.check_known(config)
     # Snakemake compares what a job is given as text. The data sets' order is that of the tables.
     datasets = {name: _ordered(entry) for name, entry in config["datasets"].items()}
@@ -107,13 +110,45 @@ def _ordered(part: Any) -> Any:
     return {key: _ordered(part[key]) for key in sorted(part, key=str)}
 
 
-def _check_network(place: str, entry: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+def _check_network(place: str, entry: Mapping[str, Any]) -> None:
     if ("architecture" in entry) == ("factory" in entry):
         raise ValueError(f"{place}: needs either architecture or factory")
     if "architecture" in entry:
         own = settings_definition(fragments.get("networks", entry["architecture"]))
         _refuse_first(Validator(own).iter_errors(entry.get("settings", {})), f"{place}.settings.")
-    _refuse_first(Validator(recipe).iter_errors(entry.get("training", {})), f"{place}.training.")
+    _check_training(entry.get("training", {}), f"{place}.training")
+
+
+def _check_training(training: Any, place: str) -> None:
+    """What a data set or a network changes of the study's training."""
+    own = _own_training(training, place)
+    recipe = own or {**definition()["properties"]["training"], "required": []}
+    _refuse_first(Validator(recipe).iter_errors(training), f"{place}.")
+
+
+def _own_training(training: Any, place: str) -> dict[str, Any] | None:
+    """What a training may hold that is your own procedure's; None: it is a built-in one's.
+
+    Raises:
+        ValueError: it has a key of the other's as well.
+    """
+    if not isinstance(training, Mapping):
+        return None
+    recipe = definition()["properties"]["training"]
+    known = recipe["properties"]
+    if "procedure" not in training:
+        if "settings" in training:
+            raise ValueError(
+                f"{place}.settings: are of your own procedure, and {place} has no key 'procedure'"
+            )
+        return None
+    ignored = [key for key in training if key in known and key not in OWN_TRAINING]
+    if ignored:
+        raise ValueError(
+            f"{place}.{ignored[0]}: is of the built-in recipe, in whose place {place}.procedure "
+            "stands; allowed beside it: settings"
+        )
+    return {**recipe, "required": [], "properties": {key: known[key] for key in OWN_TRAINING}}
 
 
 def _refuse_first(errors: Iterator[ValidationError], prefix: str = "") -> None:

@@ -9,6 +9,8 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "initial weights": ("model",),
     "epoch order": ("model", "epoch"),
     "epoch network": ("model", "epoch"),
+    "privacy noise": ("model", "epoch"),
+    "own training": ("model",),
     "calibration set": ("model", "draw"),
     "compression": ("model", "draw"),
     "distillation": (),
@@ -19,5 +21,6 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "resampled samples": (),
 }
 """What is drawn, and the numbers that one of its streams is for. "epoch network" is what a network
-itself draws, such as dropout; "balanced sides" which values are left out where a sample has more on
-one side; "distillation" takes a compression's own seed for the study's."""
+itself draws, such as dropout; "own training" the seed of your own procedure; "balanced sides" which
+values are left out where a sample has more on one side; "distillation" takes a compression's own
+seed for the study's."""

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.checkpoints import DIGEST_KEY, ModelRecord, digest
-from ptq_privacy.training.sgd import Progress
+from ptq_privacy.training.epochs import Progress
 
 SECONDS = 20.0
 """Least time between two snapshots: a network that trains faster leaves none but its last."""
