@@ -17,7 +17,7 @@ from ptq_privacy.planning import network_cost, rates, shapes
 from ptq_privacy.planning.rates import Rates
 from ptq_privacy.planning.stage_costs import Case, Stage, plan, table
 from ptq_privacy.study import config_file, fit
-from ptq_privacy.study.experiment import recipe_of
+from ptq_privacy.study.experiment import training_of
 
 
 def planned(config: dict[str, Any], results: Path, tflops: float | None = None) -> list[Stage]:
@@ -51,9 +51,10 @@ def planned(config: dict[str, Any], results: Path, tflops: float | None = None) 
         for network in study.networks.values():
             known = (network.settings, shape.classes, shape.inputs, shape.sizes)
             factory = Factory(network.function, *known)
-            recipe = recipe_of(config, name, network)
+            _, recipe = training_of(config, name, network)
             cost = network_cost.measure(factory)
-            cases.append(Case(study, config, name, recipe, shape, cost, rate(recipe["autocast"])))
+            plain = recipe.get("autocast", False) and "dp" not in recipe
+            cases.append(Case(study, config, name, recipe, shape, cost, rate(plain)))
     return plan(study, config, cases)
 
 
@@ -73,7 +74,8 @@ def untold(stages: list[Stage]) -> str:
         return ""
     return (
         f"{', '.join(names)}: the time is not known, and not in the total. A method says it where "
-        "its fragment has the key `work` (docs/own.md); one named by import path cannot."
+        "its fragment has the key `work` (docs/own.md); one named by import path cannot, nor can a "
+        "training."
     )
 
 
