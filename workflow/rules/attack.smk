@@ -170,9 +170,10 @@ rule bound_epsilon:
         runtime=60,
     params:
         code=code("bound_epsilon"),
-        settings={
+        settings=lambda wildcards: {
             "cells": VARIANT_CELLS,
             "seed": config["seed"],
+            **{"delta": dp["delta"] for dp in promises(wildcards)},
         },
     message:
         "Bounding the epsilon of {wildcards.network} on {wildcards.dataset} from below."

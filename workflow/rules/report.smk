@@ -131,6 +131,11 @@ rule compare_methods:
 rule plot_roc:
     input:
         scores=scores_of_variants,
+        trained=lambda wildcards: (
+            expand(TRAINED, shard=STUDY.pool.shards[0], **wildcards)
+            if promises(wildcards)
+            else []
+        ),
     output:
         svg=report(
             roc("svg"),

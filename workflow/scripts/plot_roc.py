@@ -11,4 +11,5 @@ plot_roc(
     origin.record(
         snakemake.rule, snakemake.config, snakemake.params.items(), snakemake.input.items()
     ),
+    trained=snakemake.input.trained,
 )

@@ -78,6 +78,9 @@ def _attacked(variant, adversary, accuracies, rate, nonmembers):
         "targets": 18,
         "epsilon_lower": rate,
         "delta": 1e-5,
+        "epsilon_promised": np.nan,
+        "delta_promised": np.nan,
+        "epsilon_promised_replacing": np.nan,
         "chosen": "",
     }
     values = {"tpr_at_fpr_0.001": rate, "tpr_at_fpr_0.01": 1 + 4 * rate, "auc": 50 + 8 * rate}

@@ -35,6 +35,7 @@ def summary(rows=ROWS, attack=ATTACK, nonmembers=750, metric=METRIC):
             "members": nonmembers,
             "nonmembers": nonmembers,
             "epsilon_lower": 1.7369,
+            "epsilon_promised": float("nan"),
             "delta": 1e-5,
             "chosen": "",
         }

@@ -33,7 +33,12 @@ def compared(kind, adversary, rows, attack=ATTACK, metric=TPR, supported=True):
     return table.assign(**known, supported=supported)
 
 
-EPSILON = {"epsilon_lower": 1.7369, "delta": 1e-5, "chosen": ""}
+EPSILON = {
+    "epsilon_lower": 1.7369,
+    "delta": 1e-5,
+    "epsilon_promised": float("nan"),
+    "chosen": "",
+}
 
 
 def summary(rows, metric=TPR, nonmembers=5000):

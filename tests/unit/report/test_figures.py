@@ -249,6 +249,19 @@ def test_roc_panels_wrap(tmp_path, methods, rows, columns):
     plt.close(figure)
 
 
+def test_a_promise_of_privacy_is_drawn_where_it_allows_what_the_figure_shows(tmp_path):
+    promise = {"epsilon": 0.5, "delta": 1e-3, "replacing": 1.1, "noise_multiplier": 9.0}
+    paths = made_up.score_files(tmp_path, ("nearest",), ("w2",))
+    figure = roc.draw(paths, ATTACK, TITLE, promise)
+    bounds = [line for line in figure.axes[0].lines if line.get_linewidth() == 1.2]
+    assert len(bounds) == 1
+    fpr, tpr = bounds[0].get_data()
+    np.testing.assert_allclose(tpr, np.minimum(1, np.exp(1.1) * fpr + 1e-3))
+    assert (tpr < 1).any()
+    assert "epsilon 1.1 allows" in " ".join(t.get_text() for t in figure.legends[0].get_texts())
+    plt.close(figure)
+
+
 def test_roc_panels_are_grey_where_non_members_resolve_nothing(figures):
     for axis in figures["roc"].axes[:5]:
         (grey,) = axis.patches

@@ -56,6 +56,7 @@ def summary():
         "test_accuracy_mean": 0.9,
         "zero_fraction": 0.0,
         "epsilon_lower": 0.5,
+        "epsilon_promised": float("nan"),
         "delta": 1e-5,
         "chosen": "",
     }

@@ -13,6 +13,7 @@ def row(variant, attack, adversary, nonmembers, dataset="digits", value=0.02):
     found |= {"adversary": adversary, "nonmembers": nonmembers, "members": nonmembers}
     found |= {"bits_per_weight": 2.5, "zero_fraction": 0.1, "targets": 2, "shadow_models": 4}
     found |= {"epsilon_lower": 1.239, "delta": 1e-5, "chosen": ""}
+    found |= {"epsilon_promised": float("nan")}
     found |= {"test_accuracy_mean": 0.9, "test_accuracy_std": np.nan}
     for place, metric in enumerate(METRICS):
         found |= {f"{metric}_mean": value + place / 1000, f"{metric}_low": value / 2}

@@ -118,6 +118,11 @@ def rounded_down(bounds: pd.Series) -> pd.Series:
     return np.floor(bounds * 10**DIGITS_OF_BOUNDS + 1e-9) / 10**DIGITS_OF_BOUNDS
 
 
+def rounded_up(bounds: pd.Series) -> pd.Series:
+    """Upper bounds as they are shown."""
+    return np.ceil(bounds * 10**DIGITS_OF_BOUNDS - 1e-9) / 10**DIGITS_OF_BOUNDS
+
+
 def tested(rows: pd.DataFrame) -> pd.Series:
     """p and q of each row's difference, by the row's `name`; empty where it was not counted."""
     texts = (

@@ -1,7 +1,8 @@
 """Which guarantees of differential privacy the attacks refute, in words.
 
 A lower bound is rounded down, and is never read the other way round: where it is 0, or small, a
-stronger attack might still find more.
+stronger attack might still find more. What was promised of a training is rounded up. The bounds are
+of neighbours that replace a sample, so they are held against what the promise is there.
 """
 
 from __future__ import annotations
@@ -46,6 +47,15 @@ def section(summary: pd.DataFrame, attack: str) -> Section:
         "These are lower bounds: a stronger attack, or more samples, may refute more.",
     ]
     columns, refuted = {}, []
+    known = own.drop_duplicates("variant").dropna(subset=["epsilon_promised"])
+    if len(known):
+        sentences += _of_promise(own, known)
+        columns["epsilon promised"] = cells.values(
+            known.assign(shown=cells.rounded_up(known["epsilon_promised"])),
+            "shown",
+            1,
+            cells.DIGITS_OF_BOUNDS,
+        )
     for adversary in own["adversary"].unique():
         rows = own[(own["adversary"] == adversary) | (own["variant"] == "full")]
         compressed = rows[rows["variant"] != "full"]
@@ -59,3 +69,29 @@ def section(summary: pd.DataFrame, attack: str) -> Section:
         sentences.append(f"For these variants it is 0: {', '.join(refuted)}.")
     question = "Which guarantee of differential privacy cannot hold?"
     return Section(question, tuple(sentences), cells.joined(columns))
+
+
+def _of_promise(own: pd.DataFrame, known: pd.DataFrame) -> list[str]:
+    """What differential privacy promises of a network, and whether the attacks refute it.
+
+    Args:
+        own: its rows of one attack; known: a row of each variant to which the promise extends.
+    """
+    first = known.iloc[0]
+    promised, replacing = (
+        f"{cells.rounded_up(known[name]).iloc[0]:.{cells.DIGITS_OF_BOUNDS}f}"
+        for name in ("epsilon_promised", "epsilon_promised_replacing")
+    )
+    broken = own[own["epsilon_lower"] > own["epsilon_promised_replacing"]]
+    verdict = (
+        f"It is broken: more is found of {', '.join(broken['name'].unique())}. Noise or clipping "
+        "are not what they should be."
+        if len(broken)
+        else "Nothing found contradicts it."
+    )
+    return [
+        f"Its training promised an epsilon of {promised} (delta {first['delta_promised']:g}) where "
+        f"neighbours add or remove one sample, of which {replacing} at the same delta follows "
+        f"where they replace one: no bound may be above that. {verdict} What was calibrated on "
+        "members is promised nothing."
+    ]

@@ -19,6 +19,8 @@ from ptq_privacy.report import style
 from ptq_privacy.study.variants import Variant
 
 LOWEST = 1e-5
+EXPONENT = 700.0
+"""Above it a power of e is no number."""
 POINTS = 2000
 """A line with more vertices than the figure has pixels only makes the file larger."""
 A_ROW = 4
@@ -26,12 +28,20 @@ A_ROW = 4
 UNRESOLVED = "#f0f0f0"
 
 
-def draw(scored: Mapping[str, str | Path], attack: str, title: str) -> Figure:
+def draw(
+    scored: Mapping[str, str | Path],
+    attack: str,
+    title: str,
+    promise: Mapping[str, float] | None = None,
+) -> Figure:
     """One line a variant, over all targets pooled, and the diagonal of chance; a panel a method.
 
     Args:
         scored: the scores file of each variant.
         attack: whose scores are drawn.
+        promise: of differential privacy at full precision, as `ModelRecord` has it. What it allows
+            is drawn where neighbours replace a sample: a model that was not trained on a sample was
+            trained on another one in its place.
     """
     variants = [Variant.recorded(text) for text in scored]
     methods = list(dict.fromkeys(p.method for p in variants if p.compressed)) or [None]
@@ -56,6 +66,8 @@ def draw(scored: Mapping[str, str | Path], attack: str, title: str) -> Figure:
     for axis, method in zip(axes.flat, methods, strict=False):
         axis.axvspan(lowest, resolved, color=UNRESOLVED, linewidth=0, zorder=0)
         axis.plot([LOWEST, 1], [LOWEST, 1], color=style.NEUTRAL, linewidth=0.8, linestyle=":")
+        if promise is not None:
+            axis.plot(*_allowed(promise, lowest), color=style.NEUTRAL, linewidth=1.2)
         shown = [variant for variant in variants if variant.method in (None, method)]
         _lines(axis, {variant: curves[variant] for variant in shown}, variants)
         axis.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
@@ -69,17 +81,28 @@ def draw(scored: Mapping[str, str | Path], attack: str, title: str) -> Figure:
             axis.set_xlabel("false positive rate")
             axis.tick_params(labelbottom=True)
     style.title(figure, f"{title}: {style.score_title(attack)}")
-    style.legend_beside(figure, _legend(variants, min(nonmembers)))
+    style.legend_beside(figure, _legend(variants, min(nonmembers), promise))
     return figure
 
 
-def _legend(variants: list[Variant], nonmembers: int) -> dict[str, list[Artist]]:
+def _allowed(promise: Mapping[str, float], lowest: float) -> tuple[np.ndarray, np.ndarray]:
+    """The most that differential privacy lets a true positive rate be: e^epsilon FPR + delta."""
+    fpr = np.geomspace(lowest, 1, POINTS)
+    return fpr, np.minimum(1, np.exp(min(promise["replacing"], EXPONENT)) * fpr + promise["delta"])
+
+
+def _legend(
+    variants: list[Variant], nonmembers: int, promise: Mapping[str, float] | None
+) -> dict[str, list[Artist]]:
     """Methods are named above their panels."""
     key = style.key(variants, variants, style.line)
     key.pop("method", None)
     key[""].append(
         Line2D([], [], color=style.NEUTRAL, linestyle=":", linewidth=0.8, label="chance")
     )
+    if promise is not None:
+        allowed = f"the most that\nepsilon {promise['replacing']:.3g} allows"
+        key[""].append(Line2D([], [], color=style.NEUTRAL, linewidth=1.2, label=allowed))
     few = f"below one in {nonmembers:,},\na target's non-members"
     return key | {"false positive rate": [Patch(color=UNRESOLVED, label=few)]}
 

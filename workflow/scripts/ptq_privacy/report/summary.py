@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,13 @@ from ptq_privacy.report import summary_tables
 from ptq_privacy.study.variants import Variant
 
 TPR = "tpr_at_fpr_0.001"
+
+PROMISED = {
+    "epsilon_promised": "epsilon",
+    "delta_promised": "delta",
+    "epsilon_promised_replacing": "replacing",
+}
+"""Columns, and the fields of a `training.dp_sgd.Promise` that they hold."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
     """Gather accuracy, storage and leakage of every cell, in the order of the cells.
 
     Accuracies and storage are means over the targets, with the deviation `_std` between them.
+    `epsilon_promised` is what differential privacy was promised, where neighbours add or remove a
+    sample, and `epsilon_promised_replacing` what follows where they replace one; NaN without it.
     `{metric}_change` is relative to full precision under the same attack.
     """
     rows = []
@@ -63,13 +72,23 @@ def _of_targets(cell: Cell, targets: int) -> dict[str, float]:
     records = [
         record for path in cell.checkpoints for record in shard_records.records(path).items()
     ]
-    chosen = pd.DataFrame([record for model, record in sorted(records) if model < targets])
+    of_targets = [record for model, record in sorted(records) if model < targets]
+    chosen = pd.DataFrame(of_targets)
     columns = {}
     for name in ("train_accuracy", "test_accuracy"):
         columns[f"{name}_mean"] = float(chosen[name].mean())
         columns[f"{name}_std"] = float(chosen[name].std())  # NaN for a single target
-    return columns | {
-        name: float(chosen[name].mean()) for name in ("bits_per_weight", "zero_fraction")
+    columns |= {name: float(chosen[name].mean()) for name in ("bits_per_weight", "zero_fraction")}
+    return columns | _promised([record.promise for record in of_targets])
+
+
+def _promised(promises: Sequence[Mapping[str, float] | None]) -> dict[str, float]:
+    """What was promised of every one of some networks; NaN where nothing was."""
+    known = [promise for promise in promises if promise is not None]
+    whole = len(known) == len(promises)
+    return {
+        column: max(promise[part] for promise in known) if whole else np.nan
+        for column, part in PROMISED.items()
     }
 
 

@@ -32,6 +32,7 @@ SUMMARY_TEXT = (
     "Every number, unrounded, is in tables/summary.csv."
 )
 EPSILON = "epsilon at least"
+PROMISED = "epsilon promised"
 UNRESOLVED = "A dash stands where a network's non-members do not resolve the rate."
 ADVERSARY_TEXT = (
     "The gain taken back is the share of the gain against the transfer adversary (full precision "
@@ -62,6 +63,8 @@ def summary_as_html(table: pd.DataFrame, attack: str) -> list[str]:
         shown[_heading(measure)] = _resolved(ordered, measure)
     shown[EPSILON] = _values(cells.rounded_down(ordered["epsilon_lower"]))
     counts = ordered["nonmembers"].unique()
+    if ordered["epsilon_promised"].notna().any():
+        shown[PROMISED] = _values(cells.rounded_up(ordered["epsilon_promised"]))
     if ordered["chosen"].any():
         shown["attack chosen, in how many networks"] = ordered["chosen"].to_list()
     first = {_heading(quoted.quoted(int(count))) for count in counts}
@@ -73,6 +76,7 @@ def summary_as_html(table: pd.DataFrame, attack: str) -> list[str]:
         "accuracy, %",
         "AUC",
         EPSILON,
+        PROMISED,
     }
     for metric, (title, scale, digits) in OTHERS.items():
         parts = [f"{metric}_{part}" for part in ("mean", "low", "high")]

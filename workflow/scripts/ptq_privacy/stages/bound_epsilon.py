@@ -19,12 +19,17 @@ def bound_epsilon(
     cells: Sequence[Mapping[str, str]],
     seed: int,
     origin: Origin | None = None,
+    delta: float = epsilon.DELTA,
 ) -> None:
-    """Write `epsilon.audit` of the score file of each cell, a variant and an adversary."""
+    """Write `epsilon.audit` of the score file of each cell, a variant and an adversary.
+
+    Args:
+        delta: that of the promise where there is one, so that the two can be compared.
+    """
     parts = []
     for cell, path in zip(cells, scores, strict=True):
         known = score_files.read(path)
-        table = epsilon.audit(known.targets, known.member, known.attacks, seed)
+        table = epsilon.audit(known.targets, known.member, known.attacks, seed, delta)
         for place, (name, value) in enumerate(cell.items()):
             table.insert(place, name, value)
         parts.append(table)
