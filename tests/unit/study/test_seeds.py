@@ -95,16 +95,19 @@ SEEDING = re.compile(r"(default_rng|SeedSequence|manual_seed|torch\.Generator)\(
 UNNAMED = re.compile(
     r"RandomState|np\.random\.(?!Generator|default_rng)|^import random|random\.seed", re.MULTILINE
 )
-DERIVED = {"graph/walk.py": "an argument of `Walk`, which every method passes on"}
-"""Where a seed comes as an argument named `seed`, which `compress_models` takes from `seed_of`."""
+DERIVED = {
+    "graph/walk.py": "an argument of `Walk`, which every method passes on",
+    "training/procedure.py": "that of your own training",
+}
+"""Where a seed comes as an argument named `seed`, which the stage takes from `seed_of`."""
 
 
 def test_every_draw_is_from_a_named_stream():
     of_argument = set()
     for name, text in sources():
         assert not UNNAMED.search(text), f"{name} draws from an unnamed stream"
-        seeded = text.replace("torch.Generator().manual_seed(", "manual_seed(")
-        for call, argument in SEEDING.findall(seeded):
+        seeded = re.sub(r"torch\.Generator\((device)?\)\.manual_seed\(", "manual_seed(", text)
+        for call, argument in ((call, a.strip()) for call, a in SEEDING.findall(seeded)):
             if argument == "seed" and call == "manual_seed":
                 of_argument.add(name)
             else:

@@ -97,8 +97,9 @@ def train(
     optimizer.attach_step_hook(_in_one_order)
 
     def batches(epoch: int, generator: torch.Generator) -> Iterable[Tensor]:
-        noise = seed_of("privacy noise", seed, model, epoch)
-        optimizer.generator = torch.Generator(device).manual_seed(noise)
+        optimizer.generator = torch.Generator(device).manual_seed(
+            seed_of("privacy noise", seed, model, epoch)
+        )
         sampler = UniformWithReplacementSampler(
             num_samples=members,
             sample_rate=recipe.batch_size / members,
