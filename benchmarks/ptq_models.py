@@ -7,6 +7,7 @@ solvers, with the hard error of what each of them reconstructs and the time as a
 AIMET is installed, its AdaRound can stand beside ours too (`aimet_adaround.py` says how).
 
     python benchmarks/ptq_models.py --data /usr/share/datasets/fashion-mnist
+    python benchmarks/ptq_models.py --bits 4 2 --activation-bits 8 4 --head-bits 8
     python benchmarks/ptq_models.py --published-iterations 20000       # as long as the papers
     python benchmarks/ptq_models.py --bits --published-bits --aimet-iterations 10000 --pool 2
 """
@@ -18,6 +19,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--calibration", type=int, default=1024, help="calibration images")
     parser.add_argument("--bits", type=float, nargs="*", default=[4, 2, 1.58])
+    parser.add_argument("--activation-bits", type=float, nargs="*", default=[], help="beside none")
+    parser.add_argument("--head-bits", type=float, help="of the classifier's weights")
     parser.add_argument("--published-bits", type=float, nargs="*", default=[1.58])
     parser.add_argument("--published-iterations", type=int, default=200)
     parser.add_argument(
@@ -94,11 +98,12 @@ def main() -> None:
     images = data.normalised(network).normalise(data.train[0][: options.calibration])
     full = data.right(network)
     print(f"{options.architecture}: {in_percent(full)} % of {len(full)} test images")
-    print("bits  method         accuracy     less than full  seconds")
-    for bits in options.bits:
+    print("variant                   accuracy     less than full  seconds")
+    for bits, activation_bits in product(options.bits, (None, *options.activation_bits)):
         for method in fragments.names("compressions"):
-            right, seconds, _ = run(network, images, method, bits, {}, data)
-            print(f"{bits:<5} {method:10} {in_percent(right)}  {in_percent(full - right)}", end="")
+            variant = Variant(method, bits, options.head_bits, activation_bits)
+            right, seconds, _ = run(network, images, variant, {}, data)
+            print(f"{variant!s:21} {in_percent(right)}  {in_percent(full - right)}", end="")
             print(f"  {seconds:9.2f}", flush=True)
     for bits in options.published_bits:
         compare(network, images, bits, options.published_iterations, data)
@@ -141,11 +146,11 @@ def trained(data: Data, options: argparse.Namespace) -> nn.Module:
 
 
 def run(
-    network: nn.Module, images: Tensor, method: str, bits: float, settings: Settings, data: Data
+    network: nn.Module, images: Tensor, variant: Variant, settings: Settings, data: Data
 ) -> tuple[Tensor, float, nn.Module]:
     """Which test images the quantized network gets right, processor seconds, and the network."""
     start = time.process_time()
-    quantized, _ = compress(network, images, Variant(method, bits), 0, settings)
+    quantized, _ = compress(network, images, variant, 0, settings)
     seconds = time.process_time() - start
     return data.right(quantized), seconds, quantized
 
@@ -163,8 +168,9 @@ def compare(network: nn.Module, images: Tensor, bits: float, iterations: int, da
     print("                                          | time %    error ratio")
     for method in ("adaround", "brecq"):
         single = method == "adaround"
+        variant = Variant(method, bits)
         ours, theirs = (
-            run(network, images, method, bits, settings, data) for settings in ({}, published)
+            run(network, images, variant, settings, data) for settings in ({}, published)
         )
         errors = [
             output_errors(fold(network, images[:2]), n, images, single) for *_, n in (ours, theirs)
@@ -194,7 +200,7 @@ def beside_aimet(
         print(f"AIMET, {grids + ' grids':14} {in_percent(aimet[grids][0])}", end="")
         print(f"  {aimet[grids][1]:9.2f} {100 * soft:7.2f}", flush=True)
     for method in ("adaround", "brecq"):
-        right, seconds, _ = run(network, images, method, bits, {}, data)
+        right, seconds, _ = run(network, images, Variant(method, bits), {}, data)
         print(f"{method:21} {in_percent(right)}  {seconds:9.2f}")
         for grids, (theirs, time_of_theirs) in aimet.items():
             print(f"  less AIMET, {grids:8} {in_percent(right - theirs)}", end="")

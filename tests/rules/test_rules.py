@@ -1,5 +1,6 @@
 """Each rule run by Snakemake on a finished study from which its outputs were removed."""
 
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -12,7 +13,7 @@ from safetensors import safe_open
 from sklearn.datasets import load_digits
 
 from ptq_privacy.answers.phi import phi
-from ptq_privacy.files import origin, tables
+from ptq_privacy.files import origin, shard_records, tables
 from ptq_privacy.report import claims, quoted, versus
 from ptq_privacy.stages import compare_methods
 from tests.conftest import TINY, jobs_of, run_once
@@ -181,6 +182,32 @@ def test_compress_models(again, finished, variant):
     assert levels.pop("fc") == (256 if "head8" in variant else 3)
     assert set(levels.values()) == {3}
     assert same_bytes(study, finished, f"{NETWORK}/{variant}/shard-001.safetensors")
+
+
+@pytest.mark.slow
+def test_compress_models_and_query_logits_with_quantized_activations(study):
+    """A variant that a finished study is asked for; all others stay as they are."""
+    config = copy.deepcopy(TINY)
+    config["compression"]["activations"] = [{"bits": 1.58, "activation_bits": 4}]
+    study.write_config(config)
+    assert not {"train_models", "check_network"} & study.planned().keys()
+    folder = study.results / NETWORK / "brecq-w1.58a4"
+    said = study.run(f"results/tiny/{NETWORK}/brecq-w1.58a4/logits-000.parquet")
+    assert jobs_of(said) == {"compress_models": 1, "query_logits": 1}
+    with safe_open(folder / "shard-000.safetensors", "np") as file:
+        levels = {
+            name.removesuffix(".input.levels")[5:]: int(file.get_tensor(name)[0])
+            for name in file.keys()  # noqa: SIM118
+            if name.endswith(".input.levels")
+        }
+    assert levels.pop("conv1") == levels.pop("fc") == 256
+    assert len(levels) == 5
+    assert set(levels.values()) == {16}
+    own, plain = (
+        shard_records.records(study.results / NETWORK / variant / "shard-000.safetensors")[1]
+        for variant in ("brecq-w1.58a4", "brecq-w1.58")
+    )
+    assert own["bits_per_weight"] == plain["bits_per_weight"]
 
 
 def test_query_logits(again, finished):

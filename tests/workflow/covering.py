@@ -80,6 +80,11 @@ GIVEN: dict[str, list[Any]] = {
     METHOD: [{"name": "own", "factory": "myquantizer:stochastic"}],
     f"{METHOD}.settings": [{}, {"clip": 0.9}],
     "compression.decoupled": [[], [{"bits": 8, "head_bits": 1}], [{"bits": 1, "head_bits": 8}]],
+    "compression.activations": [
+        [],
+        [{"bits": 8, "activation_bits": 1}],
+        [{"bits": 1, "activation_bits": 8, "head_bits": 8}],
+    ],
     "compression.adaround.batch": [1, 32],
     "compression.brecq.batch": [1, 32],
     "compression.refit.batch": [1, 32],
@@ -117,6 +122,9 @@ ELSEWHERE = {
     f"{NETWORK}.architecture": "as `networks`, with settings",
     f"{METHOD}.name": f"with `{METHOD}`",
     f"{METHOD}.factory": f"with `{METHOD}`",
+    "compression.activations.{n}.bits": "with `compression.activations`",
+    "compression.activations.{n}.activation_bits": "with `compression.activations`",
+    "compression.activations.{n}.head_bits": "with `compression.activations`",
     "compression.decoupled.{n}.bits": "with `compression.decoupled`",
     "compression.decoupled.{n}.head_bits": "with `compression.decoupled`",
 }
@@ -388,9 +396,13 @@ def _compression(
     if f"{METHOD}.settings" in values:
         methods[0]["settings"] = values[f"{METHOD}.settings"]
     config["compression"]["methods"] = methods
-    heads = values.get("compression.decoupled", [])
-    if heads and "compression.bits" not in values:
-        config["compression"]["bits"] = [heads[0]["bits"]]
+    asked = [
+        e for key in ("decoupled", "activations") for e in values.get(f"compression.{key}", [])
+    ]
+    if values.get("compression.activations") and any(not isinstance(m, str) for m in methods):
+        raise Clash
+    if asked and "compression.bits" not in values:
+        config["compression"]["bits"] = list(dict.fromkeys(entry["bits"] for entry in asked))
 
 
 DEFAULT_ATTACKS = ("lira", "global_threshold", "rmia")

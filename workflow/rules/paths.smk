@@ -7,7 +7,7 @@ pathvars:
     benchmarks="<results>/benchmarks",
 
 
-VARIANT = r"[a-z][a-z0-9_]*-w[0-9.]+(-head[0-9.]+)?"
+VARIANT = r"[a-z][a-z0-9_]*-w[0-9.]+(a[0-9.]+)?(-head[0-9.]+)?"
 DRAW = "(/draw-[1-9][0-9]*)?"
 
 

@@ -1,5 +1,6 @@
 """Networks that differ from each other, stored as the workflow stores them, for tests."""
 
+import copy
 from dataclasses import replace
 
 import torch
@@ -8,6 +9,7 @@ from ptq_privacy.compression import packing
 from ptq_privacy.exchange.live import blueprint_of, live
 from ptq_privacy.files import checkpoints
 from ptq_privacy.files.checkpoints import Identity, ModelRecord, StoredModel
+from ptq_privacy.graph.attention import put_back
 from ptq_privacy.networks import structure
 from ptq_privacy.networks.blueprint import Blueprint
 from ptq_privacy.networks.factories import Factory
@@ -58,8 +60,9 @@ def stored_compressed(trained, path, variant, compressed):
         full = live(trained, model)
         inputs = full.normalise(images_of(blueprint.factory, seed=1))
         network, stored = compressed(full.network, inputs, model)
-        changes = structure.difference(full.network, network)
-        tensors = packing.encode(network.state_dict(), stored.weights)
+        plain, _ = put_back(copy.deepcopy(network))
+        changes = structure.difference(full.network, plain)
+        tensors = packing.encode(plain.state_dict(), stored.weights, stored.inputs)
         made = replace(blueprint, structure=changes).data
         shard.append(StoredModel(model, tensors, RECORD, made))
         networks[model] = network

@@ -11,7 +11,8 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import load_file
 
-from ptq_privacy.compression import Stored, compress
+from ptq_privacy.compression import Stored, compress, packing
+from ptq_privacy.compression.quantized_inputs import grids_of
 from ptq_privacy.data import dataset
 from ptq_privacy.data.dataset import Dataset
 from ptq_privacy.exchange import export as exporting
@@ -27,6 +28,7 @@ MODEL = 3
 FACTORIES = {
     "resnet6": built_in("resnet6", (3, 8, 8)),
     "own": Factory(f"{OWN}:own", {"width": 6}, 7, (3, 8, 8), {"channels": 3}),
+    "attending": Factory(f"{OWN}:attending", {}, 7, (3, 8, 8), {"channels": 3}),
     "vit": Factory(f"{OWN}:small_vit", {}, 7, (3, 8, 8), {"channels": 3}),
 }
 KINDS = {"w1.58": onnx.TensorProto.UINT2, "w2": onnx.TensorProto.UINT2}
@@ -91,6 +93,37 @@ def test_what_is_exported_answers_as_what_was_audited(tmp_path, name, variant):
     assert [types[name] for name in layers].count(KINDS[bits]) == len(layers) - heads
     assert [types[name] for name in layers].count(KINDS["w8"]) >= heads
     assert not any(b"/" in part.doc_string.encode() for part in graph.node)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "variant", "kind"),
+    [("attending", "nearest-w4a8", onnx.TensorProto.UINT8), ("own", "nearest-w4a3", KINDS["w4"])],
+)
+def test_quantized_activations_are_a_pair_of_nodes_before_each_layer(tmp_path, name, variant, kind):
+    path, output = stored(tmp_path, name, variant), tmp_path / "net.onnx"
+    assert export(path, MODEL, output).samples == 40
+    graph = onnx.load(output).graph
+    grids = grids_of(live(path, MODEL).network)
+    assert len([node for node in graph.node if node.op_type == "QuantizeLinear"]) == len(grids)
+    known = {own.name: own for own in graph.initializer}
+    for layer, grid in grids.items():
+        place = f"{onnx_graph.PREFIX}network.{layer}.input"
+        assert numpy_helper.to_array(known[f"{place}.scale"]) == grid.scale.numpy()
+        zero = known[f"{place}.zero_point"]
+        assert int(numpy_helper.to_array(zero)) == int(grid.zero_point)
+        assert zero.data_type == (kind if grid.levels < 256 else KINDS["w8"])
+    assert {grid.levels for grid in grids.values()} == {256, 2 ** int(variant[-1])}
+
+
+def test_grids_of_activations_are_beside_the_weights_in_safetensors(tmp_path):
+    path, output = stored(tmp_path, "attending", "nearest-w2a4"), tmp_path / "net.safetensors"
+    export(path, MODEL, output)
+    found = packing.decode_inputs(load_file(output))
+    grids = grids_of(live(path, MODEL).network)
+    assert found.keys() == grids.keys()
+    assert all(found[layer].scale.equal(grid.scale) for layer, grid in grids.items())
+    assert "encoder.self_attn.in_proj_weight" in load_file(output)
 
 
 @pytest.mark.slow

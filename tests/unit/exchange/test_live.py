@@ -118,6 +118,27 @@ def test_by_every_compression(tmp_path, name, method):
     check(few, FACTORIES[name], networks)
 
 
+@pytest.mark.parametrize("method", ["nearest", "brecq"])
+@pytest.mark.parametrize("factory", ["resnet6", "attending"])
+def test_quantized_activations_are_quantized_again(tmp_path, factory, method):
+    own = Factory(f"{OWN}:attending", {}, 7, (3, 8, 8), {"channels": 3})
+    made = {**FACTORIES, "attending": own}
+    variant = Variant(method, 4.0, None, 4.0)
+    trained, few = tmp_path / "full", tmp_path / "few"
+    stored_in_full(trained, made[factory])
+    networks = stored_compressed(
+        trained, few, variant, lambda *known: compress(*known[:2], variant, known[2], fast(method))
+    )
+    check(few, made[factory], networks)
+    # It is the grids that make the difference.
+    images = images_of(made[factory])
+    exact = live(few, MODELS[0])
+    for module in exact.modules():
+        module._forward_pre_hooks.clear()
+    with torch.no_grad():
+        assert not torch.equal(exact(images), live(few, MODELS[0])(images))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("folding", [False, True])
 @pytest.mark.parametrize("name", WHOLE)

@@ -22,6 +22,7 @@ from ptq_privacy.compression.work import (
 )
 from ptq_privacy.files import checkpoints
 from ptq_privacy.files.checkpoints import Identity, ModelRecord, StoredModel
+from ptq_privacy.graph.attention import put_back
 from ptq_privacy.networks.factories import Factory
 from ptq_privacy.planning import network_cost, rates, shapes, stage_costs
 from ptq_privacy.planning.__main__ import planned
@@ -72,7 +73,9 @@ TEXTS = factory("transformer", 10, (16,), {"vocabulary": 1000, "length": 16})
 
 
 @pytest.mark.parametrize("network", [IMAGES, TEXTS], ids=["convolutions", "embeddings"])
-@pytest.mark.parametrize("text", ["full", "nearest-w4", "nearest-w1.58-head8", "nearest-w2"])
+@pytest.mark.parametrize(
+    "text", ["full", "nearest-w4", "nearest-w1.58-head8", "nearest-w2", "nearest-w4a8"]
+)
 def test_checkpoints_take_the_bytes_that_are_planned(tmp_path, network, text):
     variant, models = Variant.parse(text), range(3)
     path = tmp_path / "shard-000.safetensors"
@@ -84,7 +87,8 @@ def test_checkpoints_take_the_bytes_that_are_planned(tmp_path, network, text):
             state = built.state_dict()
             if variant.compressed:
                 compressed, stored = compress(built, samples, variant, 0)
-                state = packing.encode(compressed.state_dict(), stored.weights)
+                plain, _ = put_back(compressed)
+                state = packing.encode(plain.state_dict(), stored.weights, stored.inputs)
             yield StoredModel(model, state, ModelRecord(0.5, 0.5), LIVE)
 
     identity = Identity("s", "d", "n", text, tuple(models))

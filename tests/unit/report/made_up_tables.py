@@ -67,6 +67,7 @@ def _attacked(variant, adversary, accuracies, rate, nonmembers):
         "method": variant.method or "full",
         "bits": bits,
         "head_bits": head,
+        "activation_bits": np.nan if variant.activation_bits is None else variant.activation_bits,
         "adversary": adversary,
         "test_accuracy_mean": accuracies[0] / 100,
         "test_accuracy_std": accuracies[1] / 100,

@@ -223,13 +223,14 @@ def test_the_most_exposed_are_those_caught_and_not_falsely_called():
 
 def test_the_sheet_shows_the_most_accurate_of_the_fewest_bits():
     rows = [
-        ("full", "full", 32.0, np.nan, 0.99),
-        ("obc-w2", "obc", 2.0, np.nan, 0.7),
-        ("brecq-w2", "brecq", 2.0, np.nan, 0.8),
-        ("brecq-w2-head8", "brecq", 2.0, 8.0, 0.9),
-        ("brecq-w4", "brecq", 4.0, np.nan, 0.95),
+        ("full", "full", 32.0, np.nan, np.nan, 0.99),
+        ("obc-w2", "obc", 2.0, np.nan, np.nan, 0.7),
+        ("brecq-w2", "brecq", 2.0, np.nan, np.nan, 0.8),
+        ("brecq-w2a8", "brecq", 2.0, np.nan, 8.0, 0.85),
+        ("brecq-w2-head8", "brecq", 2.0, 8.0, np.nan, 0.9),
+        ("brecq-w4", "brecq", 4.0, np.nan, np.nan, 0.95),
     ]
-    columns = ["variant", "method", "bits", "head_bits", "test_accuracy_mean"]
+    columns = ["variant", "method", "bits", "head_bits", "activation_bits", "test_accuracy_mean"]
     table = pd.DataFrame(rows, columns=columns)
     assert contact_sheet.shown_variants(table) == ["full", "brecq-w2"]
     assert contact_sheet.shown_variants(table[:1]) == ["full"]

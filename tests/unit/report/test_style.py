@@ -49,6 +49,7 @@ def lab(colour, eyes):
         ("full", "full precision"),
         ("brecq-w1.58-head8", "BRECQ 1.58 bits, head 8"),
         ("adaround-w4", "AdaRound 4 bits"),
+        ("adaround-w4a8-head8", "AdaRound 4 bits, activations 8, head 8"),
         ("nearest-w2", "nearest 2 bits"),
         ("mine-w3", "mine 3 bits"),
     ],
@@ -99,13 +100,13 @@ def test_marks_of_bits_adversaries_groups_and_attacks_differ():
 
 
 def test_every_recipe_has_a_mark_and_a_line_of_its_own_and_a_decoupled_head_is_hollow():
-    recipes = ["w8", "w4", "w3", "w2", "w1.58", "w2-head8", "w1.58-head8", "w1.58-head4"]
+    recipes = ["w8", "w4", "w4a8", "w4a4", "w2", "w1.58", "w2-head8", "w1.58-head8", "w1.58-head4"]
     chosen = variants("full", *(f"obc-{recipe}" for recipe in recipes))
     for drawn in (style.mark, style.line):
         looks = [drawn(variant, chosen) for variant in chosen[1:]]
         assert all(one != other for one, other in combinations(looks, 2))
     hollow = style.mark(chosen[-2], chosen)
     assert hollow["markerfacecolor"] == "white"
-    assert hollow["marker"] == style.mark(chosen[5], chosen)["marker"]
+    assert hollow["marker"] == style.mark(chosen[6], chosen)["marker"]
     same = variants("full", "obc-w4", "brecq-w4")
     assert style.mark(same[1], same) == style.mark(same[2], same)

@@ -212,6 +212,7 @@ def stale_after(workflow, tmp_path):
         ("compression/layerwise.py", {"adaround", "brecq"}),
         ("compression/elimination.py", {"obc", "refit"}),
         ("compression/gptq.py", {"gptq"}),
+        ("compression/dropping.py", {"adaround", "brecq", "refit"}),
         ("compression/inverses.py", {"gptq", "obc", "refit"}),
         ("compression/distillation.py", {"refit"}),
         ("compression/descent.py", {"adaround", "brecq", "refit"}),
@@ -250,6 +251,8 @@ def test_no_method_imports_another():
         ("compression/packing.py", {"query_logits"} | COMPRESSIONS),
         ("graph/uses.py", COMPRESSIONS),
         ("graph/trace.py", COMPRESSIONS),
+        ("compression/activations.py", COMPRESSIONS),
+        ("compression/quantized_inputs.py", {"query_logits"} | COMPRESSIONS),
         (
             "measures/leakage.py",
             {

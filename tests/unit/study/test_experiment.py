@@ -14,9 +14,12 @@ WIDTHS = st.one_of(st.integers(1, 8).map(float), st.sampled_from([1.58, 2.32, 6.
 METHODS = fragments.names("compressions")
 
 
-@given(st.sampled_from(METHODS), WIDTHS, st.one_of(st.none(), WIDTHS))
-def test_a_variant_reads_back_what_it_writes(method, bits, head_bits):
-    variant = Variant(method, bits, head_bits)
+OPTIONAL = st.one_of(st.none(), WIDTHS)
+
+
+@given(st.sampled_from(METHODS), WIDTHS, OPTIONAL, OPTIONAL)
+def test_a_variant_reads_back_what_it_writes(method, bits, head_bits, activation_bits):
+    variant = Variant(method, bits, head_bits, activation_bits)
     assert Variant.parse(str(variant)) == variant
     assert Variant.recorded(str(variant)) == variant
 
@@ -35,13 +38,18 @@ def test_levels_of_the_studys_bit_widths():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("foo-w4", "unknown method 'foo'; allowed: adaround, brecq, nearest"),
+        ("foo-w4", "unknown method 'foo'; allowed: adaround, brecq, gptq, nearest"),
         ("obc-4", "part '4' should be 'w' and a bit width"),
         ("obc-w4-8", "part '8' should be 'head' and a bit width"),
         ("obc", "expected 'full', 'METHOD-wBITS'"),
         ("obc-w4-head8-head8", "expected 'full', 'METHOD-wBITS'"),
         ("obc-w0", "bits 0 out of range; allowed: 1 to 8"),
         ("obc-w2-head9", "head bits 9 out of range"),
+        ("obc-w4a9", "activation bits 9 out of range; allowed: 1 to 8"),
+        ("obc-w4a", "part 'a' should be 'a' and a bit width, such as 'a4'"),
+        ("obc-w4a8a8", "part 'a8a8' should be 'a' and a bit width"),
+        ("obc-w4-a8", "part 'a8' should be 'head' and a bit width"),
+        ("obc-a8", "part 'a8' should be 'w' and a bit width"),
         ("obc-w04", "write it as 'obc-w4'"),
         ("full-w8", "unknown method 'full'"),
         ("full-head8", "part 'head8' should be 'w' and a bit width"),
@@ -61,7 +69,7 @@ def test_a_method_of_ones_own_is_known_where_its_config_is():
 
 
 def test_bits_need_a_method_and_a_method_bits():
-    for bits in ({"head_bits": 8.0}, {"bits": 8.0}):
+    for bits in ({"head_bits": 8.0}, {"bits": 8.0}, {"activation_bits": 8.0}):
         with pytest.raises(ValueError, match="head bits need a compression method"):
             Variant(**bits)
     with pytest.raises(ValueError, match="method 'obc' needs a bit width"):
@@ -137,7 +145,7 @@ def test_impossible_pools_are_refused(pool, message):
 
 def config(**changes):
     compression = {"methods": ["nearest", "obc"], "bits": [4, 1.58], "decoupled": []}
-    compression |= {"calibration_samples": 32}
+    compression |= {"activations": [], "calibration_samples": 32}
     return {
         "pool": {"shadow_models": 4, "targets": 2, "models_per_job": 2},
         "datasets": {"digits": {"source": "digits"}},
@@ -169,6 +177,30 @@ def test_a_study_is_every_method_at_every_width():
         "obc-w1.58",
         "obc-w1.58-head8",
     ]
+
+
+def test_activations_are_quantized_where_an_entry_says_so_beside_a_head_or_not():
+    asked = [{"bits": 4, "activation_bits": 8}]
+    asked += [{"bits": 1.58, "activation_bits": 4, "head_bits": 8}]
+    heads = [{"bits": 1.58, "head_bits": 8}]
+    study = Study.from_config(config(methods=["obc"], decoupled=heads, activations=asked))
+    assert [str(variant) for variant in study.variants] == [
+        "full",
+        "obc-w4",
+        "obc-w4a8",
+        "obc-w1.58",
+        "obc-w1.58-head8",
+        "obc-w1.58a4-head8",
+    ]
+
+
+def test_activation_bits_need_a_method_that_is_built_in():
+    asked = [{"bits": 4, "activation_bits": 8}]
+    with pytest.raises(ValueError, match="compression.activations: needs a method in compression"):
+        Study.from_config(config(methods=[], activations=asked))
+    own = {"name": "mine", "factory": "my:own"}
+    with pytest.raises(ValueError, match=r"compression.activations: 'mine' is a method of your ow"):
+        Study.from_config(config(methods=["obc", own], activations=asked))
 
 
 def test_networks_are_fragments_or_ones_own():

@@ -135,6 +135,11 @@ def test_a_value_of_the_wrong_type_or_range_is_named_with_its_key(path, value, m
             [{"bits": 2}],
             "decoupled.0: key 'head_bits' is missing; needed: bits, head_bits",
         ),
+        (
+            "compression.activations",
+            [{"bits": 2, "activation_bits": 9}],
+            "activations.0.activation_bits: 9 is not allowed; allowed: number >= 1 and <= 8",
+        ),
         ("queries", ["identity", "rotate"], "queries.1: 'rotate' is not allowed; allowed: text"),
         ("queries", ["shift:1"], "queries.0: 'shift:1' is not allowed; allowed: text that matches"),
         ("datasets", {"A B": {"source": "digits"}}, "datasets: 'A B' is not allowed; allowed: "),
@@ -494,6 +499,22 @@ def test_a_method_of_ones_own_is_let_through_unchanged():
             "compression.decoupled",
             [{"bits": 2.01, "head_bits": 8}],
             "compression.decoupled.0.bits: 2.01 is not in compression.bits (2)",
+        ),
+        (
+            "compression.activations",
+            [{"bits": 4, "activation_bits": 8}],
+            "compression.activations.0.bits: 4 is not in compression.bits (2)",
+        ),
+        (
+            "compression.activations",
+            [{"bits": 2, "activation_bits": 4, "head_bits": 2}],
+            "compression.activations.0.head_bits: 2 bits are the same 4 levels, round(2^bits), as",
+        ),
+        (
+            "compression.activations",
+            [{"bits": 2, "activation_bits": 1.58}, {"bits": 2, "activation_bits": 1.6}],
+            "compression.activations.1: its grids have as many levels, round(2^bits), as those of "
+            "compression.activations.0; leave one of them out",
         ),
         ("attacks.headline", "typo", "attacks.headline: 'typo' is none of the scores of attacks."),
         (

@@ -98,6 +98,7 @@ UNNAMED = re.compile(
 DERIVED = {
     "graph/walk.py": "an argument of `Walk`, which every method passes on",
     "training/procedure.py": "that of your own training",
+    "compression/dropping.py": "drawn from the walk's, of the compression's",
 }
 """Where a seed comes as an argument named `seed`, which the stage takes from `seed_of`."""
 

@@ -1,24 +1,28 @@
 """Compression: from a trained network and calibration samples to a variant of it.
 
 One front door, `compress` (or `compress_all`, for several models at once), and one file a method.
-Every convolution, linear layer and embedding is quantized, weights only, one uniform grid for each
-output channel or row, and attention is taken apart into its linear maps. Biases, normalisation,
-activations and parameters that enter no matrix product stay in float32; any other weight is refused
-by name.
+The weights of every convolution, linear layer and embedding are quantized, one uniform grid for
+each output channel or row, and attention is taken apart into its linear maps. So is what goes into
+these layers where a variant has activation bits (activations.py), whatever the method. Biases,
+normalisation and parameters that enter no matrix product stay in float32; any other weight is
+refused by name.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from ptq_privacy.compression.grid import QuantizedWeight, stacked
+from ptq_privacy.compression import activations
+from ptq_privacy.compression.grid import Grid, QuantizedWeight, stacked
 from ptq_privacy.compression.packing import stored_bits
+from ptq_privacy.compression.quantized_inputs import grids_of
 from ptq_privacy.graph.attention import put_back, taken_apart
 from ptq_privacy.graph.trace import (
     WeightLayer,
@@ -54,7 +58,8 @@ class Method(Protocol):
         Returns:
             The compressed network, and its layers' codes by name. A network whose structure was
             changed says so by what stands in a layer's place: nn.Identity for a normalisation that
-            was folded away.
+            was folded away. Whether activations are quantized is no concern of the method's: a walk
+            shows it what a layer is really fed.
         """
 
 
@@ -84,11 +89,14 @@ class Stored:
         its weights are kept as they are.
     bits_per_weight: of all parameters with two dimensions or more, as stored.
     zero_fraction: share of these that are zero.
+    inputs: the grid of what goes into each layer, by the layer's name, a grid of one channel for
+        the whole tensor; none where activations stay in float32.
     """
 
     weights: Mapping[str, QuantizedWeight]
     bits_per_weight: float
     zero_fraction: float
+    inputs: Mapping[str, Grid] = field(default_factory=dict)
 
 
 def compress(
@@ -111,7 +119,8 @@ def compress(
 
     Returns:
         The compressed network, float32 and in eval mode, and what is stored of it: each weight
-        equals `dequantize(codes, grid)` bit for bit.
+        equals `dequantize(codes, grid)` bit for bit. With activation bits its attention is taken
+        apart (`graph.attention.put_back`), since its linear maps are fed apart.
 
     Raises:
         ValueError: names what cannot be compressed: a layer, its weight, the calibration samples,
@@ -159,6 +168,10 @@ def compress_all(
     for model in others:
         check_layers(model)
     models = [first, *others]
+    if variant.activation_bits is not None:
+        fed = activations.input_levels(first, variant.activation_bits)
+        for model in models:
+            activations.prepare(model, fed)
     method = fragment.find()
     settings = fragment.settings(settings or {})
     if fragment.more.get("together", False):
@@ -168,6 +181,8 @@ def compress_all(
             method(model, x, counts[variant], seed, **settings)
             for model, x, seed in zip(models, inputs, seeds, strict=True)
         ]
+    if variant.activation_bits is not None:
+        activations.settle([network for network, _ in found], inputs, seeds)
     return [_stored(network, layers) for network, layers in found]
 
 
@@ -187,12 +202,14 @@ def _check_alike(models: Sequence[nn.Module], calibrations: Sequence[Tensor]) ->
 
 def _stored(network: nn.Module, layers: Mapping[str, QuantizedWeight]) -> tuple[nn.Module, Stored]:
     """A method's result as it is handed on: attention put back, weights by parameter name."""
-    network, rows = put_back(network.to(memory_format=torch.contiguous_format))
+    network = network.to(memory_format=torch.contiguous_format)
+    fed = grids_of(network)
+    plain, rows = put_back(copy.deepcopy(network) if fed else network)
     weights = {name: stacked([layers[layer] for layer in rows[name]]) for name in rows}
     together = {layer for names in rows.values() for layer in names}
     weights |= {f"{name}.weight": layers[name] for name in layers if name not in together}
-    weights = {name: weights[name] for name, _ in network.named_parameters() if name in weights}
-    return network, Stored(weights, *stored_bits(network, weights))
+    weights = {name: weights[name] for name, _ in plain.named_parameters() if name in weights}
+    return network if fed else plain, Stored(weights, *stored_bits(plain, weights), fed)
 
 
 def quantizable(

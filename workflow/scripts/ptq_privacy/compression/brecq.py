@@ -2,6 +2,7 @@
 
 Batch normalisation is folded first. `reconstruction` learns the blocks one after the other; each
 starts from the layer-wise solution, or from the weights' own fractional parts as published.
+Quantized activations are learned with the roundings, as QDrop does (Wei et al. 2022).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from ptq_privacy.compression.dropping import Dropping
 from ptq_privacy.compression.grid import QuantizedWeight
 from ptq_privacy.compression.grouped import apart, begun, rounded
 from ptq_privacy.compression.layerwise import quantize_layer
@@ -50,6 +52,8 @@ def compress(
     start_learning_rate: float,
     fisher: bool,
     bf16: bool,
+    drop: float,
+    scale_learning_rate: float,
 ) -> list[tuple[nn.Module, dict[str, QuantizedWeight]]]:
     """Quantize every block; arguments and result as `compression.Together` has them."""
     check_minibatch(inputs[0], "brecq", batch)
@@ -73,6 +77,7 @@ def compress(
         schedule=Schedule(iterations, learning_rate, batch),
         bf16=bf16,
         importance=importance,
+        dropping=Dropping(drop, scale_learning_rate),
     )
     return apart(networks, layers, found)
 

@@ -41,10 +41,12 @@ def compress(
         ValueError: the function cannot be had, raises, or returns what cannot stand for the
             network; names it.
     """
+    key = f"compression.methods: {variant.method}"
+    if variant.activation_bits is not None:
+        raise ValueError(f"{key}: activation bits need a built-in method")
     check_calibration(calibration)
     device = next((parameter.device for parameter in model.parameters()), calibration.device)
     inputs = calibration.to(device, torch.float32)
-    key = f"compression.methods: {variant.method}"
     function = references.find(reference, key)
     place = f"{key}: {reference}"
     try:

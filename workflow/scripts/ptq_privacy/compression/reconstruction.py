@@ -2,26 +2,34 @@
 
 The roundings of all layers of a block (a residual block, a dense layer) are learned together, so
 that the block's output, not each layer's, stays close to the full-precision one. Each block is fed
-by the blocks quantized before it, from cached inputs that are carried from block to block.
+by the blocks quantized before it, from cached inputs that are carried from block to block. Where
+activations are quantized, dropping.py says what a block's layers are fed meanwhile.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
+from ptq_privacy.compression.dropping import Dropping, LearnedInputs
 from ptq_privacy.compression.grid import QuantizedWeight
 from ptq_privacy.compression.grouped import each
+from ptq_privacy.compression.quantized_inputs import grid_of, set_grids
 from ptq_privacy.compression.rounding import Schedule, SoftWeights, learn
 from ptq_privacy.graph.blocks import Block
+from ptq_privacy.graph.inputs import form_of
 from ptq_privacy.graph.lockstep import Lockstep
 from ptq_privacy.graph.trace import execute
 from ptq_privacy.graph.walk import Stream, Walk, report
+
+Fed = Callable[[str, fx.Node, Tensor], Tensor]
+"""From a layer's name, a value and what it is on some images to what the layer is fed of it."""
 
 
 @torch.no_grad()
@@ -33,6 +41,7 @@ def reconstruct(
     schedule: Schedule,
     bf16: bool = False,
     importance: Sequence[Mapping[str, Tensor]] | None = None,
+    dropping: Dropping | None = None,
 ) -> list[dict[str, QuantizedWeight]]:
     """Quantize all layers block by block, in the quantized networks that the walk holds.
 
@@ -47,10 +56,12 @@ def reconstruct(
         bf16: run the blocks in bfloat16 where autocast allows.
         importance: for each network, weights of the squared error, by block name, each of the
             shape of the output.
+        dropping: how quantized activations are learned, where there are any; None: their grids
+            stay as they are.
 
     Returns:
         For each network codes and grids by layer name. A block whose squared error at rounded
-        weights did not fall keeps the codes that it began with.
+        weights did not fall keeps the codes, and the grids of activations, that it began with.
     """
     last = {block.nodes[-1]: block for block in blocks}
     for block in blocks:
@@ -70,7 +81,7 @@ def reconstruct(
             block = last[node]
             for index, (one, own) in enumerate(zip(walk.walks, codes, strict=True)):
                 weight = None if importance is None else importance[index][block.name]
-                learned = _reconstruct(one, block, own, margin, schedule, bf16, weight)
+                learned = _reconstruct(one, block, own, margin, schedule, bf16, weight, dropping)
                 for name, layer in learned.items():
                     one.set_weight(name, layer.values)
                 own |= learned
@@ -88,6 +99,7 @@ def _reconstruct(
     schedule: Schedule,
     bf16: bool,
     importance: Tensor | None,
+    dropping: Dropping | None,
 ) -> dict[str, QuantizedWeight]:
     """Learn one block's codes, in its own place in the quantized stream; return its layers'."""
     modules = walk.quantized.modules
@@ -104,38 +116,72 @@ def _reconstruct(
     soft = SoftWeights.between(
         [walk.full.modules[name].weight for name in names], [layer.grid for layer in begun]
     )
-
-    def output(weights: Sequence[Tensor], images: slice | Tensor) -> Tensor:
-        stand_in = dict(zip(names, weights, strict=True))
-        values: dict[fx.Node, Any] = {value: x[images] for value, x in inputs.items()}
-        for node in block.nodes:
-            values[node] = execute(node, values, modules, stand_in)
-        return values[block.output]
+    grids = {name: grid for name in names if (grid := grid_of(modules[name])) is not None}
+    learned = None
+    if dropping is not None and grids:
+        full = {value: _rows(walk.full, value, block) for value in block.inputs}
+        learned = LearnedInputs(grids, full, dropping, walk.generator)
 
     def error(y: Tensor, images: slice | Tensor) -> Tensor:
         square = (y.float() - target[images]).square()
         return (square if importance is None else square * importance[images]).sum()
 
     def loss(weights: list[Tensor], images: Tensor) -> Tensor:
+        values = {value: x[images] for value, x in inputs.items()}
+        fed: Fed = partial(_as_deployed, walk)
+        if learned is not None:
+            values, fed = learned.mixed(values, images), learned.fed
         with torch.autocast(target.device.type, torch.bfloat16, enabled=bf16):
-            y = output(weights, images)
+            y = _run(walk, block, values, weights, fed)
         return error(y, images) / _positions(y)
 
     start = soft.fraction if margin is None else soft.near([w.codes for w in begun], margin)
-    h = learn(loss, soft, start, len(target), schedule, walk.generator)
+    h = learn(loss, soft, start, len(target), schedule, walk.generator, learned)
 
     before = walk.quantized.values(block.output)
     ends = list(accumulate(map(len, before), initial=0))
     slices = [slice(*ends) for ends in pairwise(ends)]
-    learned = [
+    found = [
         QuantizedWeight(code, layer.grid) for code, layer in zip(soft.codes(h), begun, strict=True)
     ]
-    rounded = [layer.values.view(shape) for layer, shape in zip(learned, soft.shapes, strict=True)]
-    after = [output(rounded, part) for part in slices]
+    rounded = [layer.values.view(shape) for layer, shape in zip(found, soft.shapes, strict=True)]
+    if learned is not None:
+        set_grids(modules, learned.learned())
+    after = []
+    for part in slices:
+        values = {value: x[part] for value, x in inputs.items()}
+        after.append(_run(walk, block, values, rounded, partial(_as_deployed, walk)))
     if not sum(map(error, after, slices)) < sum(map(error, before, slices)):
+        set_grids(modules, grids)
         return {}
     walk.quantized.replace(block.output, after)
-    return dict(zip(names, learned, strict=True))
+    return dict(zip(names, found, strict=True))
+
+
+def _run(
+    walk: Walk,
+    block: Block,
+    inputs: Mapping[fx.Node, Tensor],
+    weights: Sequence[Tensor],
+    fed: Fed,
+) -> Tensor:
+    """A block's output, given its inputs, its layers' weights and what these layers are fed."""
+    values: dict[fx.Node, Any] = dict(inputs)
+    stand_in = {walk.layers[node]: own for node, own in zip(block.layers, weights, strict=True)}
+    for node in block.nodes:
+        known = values
+        if node in block.layers:
+            value = node.all_input_nodes[0]
+            known = {**values, value: fed(walk.layers[node], value, values[value])}
+        values[node] = execute(node, known, walk.quantized.modules, stand_in)
+    output: Tensor = values[block.output]
+    return output
+
+
+def _as_deployed(walk: Walk, name: str, value: fx.Node, x: Tensor) -> Tensor:
+    """What a layer is fed of a value: the form of it that it has, if any."""
+    form = form_of(walk.quantized.modules[name])
+    return x if form is None else form(x)
 
 
 def _rows(stream: Stream, value: fx.Node, block: Block) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,16 @@ TINY = 1e-30  # of a square; what is less has a penalty without slope
 PIECE = 1 << 15  # weights at a time on a CPU: the many operations on each stay in its cache
 
 T = TypeVar("T")
+
+
+class Beside(Protocol):
+    """What is learned in the same steps as roundings, at a pace of its own."""
+
+    @property
+    def parameters(self) -> list[Tensor]: ...
+
+    def step(self, gradients: Sequence[Tensor], progress: float) -> None:
+        """Move the parameters, at a share of the way through learning."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,7 @@ def learn(
     samples: int,
     schedule: Schedule,
     generator: torch.Generator,
+    beside: Beside | None = None,
 ) -> Tensor:
     """Minimise loss + λ penalty over V by Adam on minibatches (eq. 21 and 25).
 
@@ -164,19 +175,25 @@ def learn(
         samples: how many images there are.
         schedule: iterations, learning rate, minibatch and penalty.
         generator: draws the minibatches.
+        beside: what else the loss depends on and is learned with it.
 
     Returns:
         The learned h, [total].
     """
+    others = [] if beside is None else beside.parameters
 
-    def gradients(weights: list[Tensor], batch: Tensor) -> Sequence[Tensor]:
-        for weight in weights:
-            weight.requires_grad_()
+    def gradients(weights: list[Tensor], step: tuple[int, Tensor]) -> Sequence[Tensor]:
+        iteration, batch = step
+        learned = [tensor.requires_grad_() for tensor in (*weights, *others)]
         with torch.enable_grad():
-            return torch.autograd.grad(loss(weights, batch), weights)
+            found = torch.autograd.grad(loss(weights, batch), learned)
+        if beside is not None:
+            beside.step(found[len(weights) :], iteration / schedule.iterations)
+        return found[: len(weights)]
 
-    def draw(_: int) -> Tensor:
-        return torch.randperm(samples, generator=generator)[: schedule.batch].to(start.device)
+    def draw(iteration: int) -> tuple[int, Tensor]:
+        batch = torch.randperm(samples, generator=generator)[: schedule.batch]
+        return iteration, batch.to(start.device)
 
     return descend(gradients, soft, start, draw, schedule)
 

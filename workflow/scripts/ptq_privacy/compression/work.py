@@ -15,6 +15,7 @@ from dataclasses import astuple, dataclass, replace
 from ptq_privacy.compression import layerwise
 from ptq_privacy.compression.elimination import BATCH_BYTES, GPU_BATCH_BYTES, batch_rows
 from ptq_privacy.compression.grid import CANDIDATES
+from ptq_privacy.compression.quantized_inputs import SAMPLED
 from ptq_privacy.graph.walk import POSITIONS
 
 ELEMENTWISE = 30  # float operations a weight of a step of learning, or of a grid candidate
@@ -126,6 +127,12 @@ def grid_search(network: NetworkCost) -> Work:
     """Of every layer's grid, and every embedding's."""
     weights = network.weights + sum(rows * width for rows, width in network.embeddings)
     return Work(single=float(CANDIDATES * ELEMENTWISE * weights))
+
+
+def activation_grids(network: NetworkCost, images: int) -> Work:
+    """Of the grid of each layer's input, and of another pass that finds what it is fed."""
+    searched = CANDIDATES * ELEMENTWISE * SAMPLED * len(network.layers)
+    return Work(single=float(searched + images * network.flops))
 
 
 def prepared(network: NetworkCost, images: int, streams: int) -> Work:

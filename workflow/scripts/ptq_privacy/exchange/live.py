@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ptq_privacy.compression import packing
+from ptq_privacy.compression import packing, quantized_inputs
 from ptq_privacy.files import checkpoints
+from ptq_privacy.graph.attention import taken_apart
 from ptq_privacy.networks.blueprint import Blueprint
 from ptq_privacy.networks.normalised import Normalised
 
@@ -37,7 +38,8 @@ def live(path: str | Path, model: int) -> Normalised:
 
     Returns:
         A network from inputs, such as images uint8 [N, C, H, W], to logits float32 [N, classes].
-        Quantized weights are bit for bit what their codes stand for.
+        Quantized weights are bit for bit what their codes stand for, and where activations are
+        quantized, what goes into each layer is put on its grid; attention is then taken apart.
 
     Raises:
         ValueError: the file is damaged, does not hold the model or does not say what makes it, or
@@ -45,7 +47,11 @@ def live(path: str | Path, model: int) -> Normalised:
     """
     tensors, made = checkpoints.read(path, model)
     try:
-        return Blueprint.read(made).build(packing.decode(tensors))
+        network = Blueprint.read(made).build(packing.decode(tensors))
+        if grids := packing.decode_inputs(tensors):
+            network.network = taken_apart(network.network, None)
+            quantized_inputs.apply(network.network, grids)
+        return network
     except ValueError as error:
         reason = " ".join(str(error).split())  # your own module's may be of many lines
         raise ValueError(f"{path}: model {model}: {reason}") from error

@@ -3,7 +3,8 @@
 torch exports the live network in float32. Then each quantized weight becomes what the checkpoint
 holds of it: codes in the smallest unsigned type that has them (2, 4 or 8 bits), a scale and a zero
 point for each output channel or row, and a DequantizeLinear node that makes the weight of them,
-bit for bit.
+bit for bit. Where activations are quantized, QuantizeLinear and DequantizeLinear nodes stand before
+each layer.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from ptq_privacy.compression import packing
+from ptq_privacy.compression import packing, quantized_inputs
+from ptq_privacy.compression.grid import Grid
 
+PRODUCTS = ("Conv", "Gemm", "MatMul")  # what multiplies its first input by a weight
 OPSET = 25  # the first with integers of 2 bits
 INPUT, OUTPUT = "inputs", "logits"
 PREFIX = "0."  # of the network's parameters in the graph
@@ -91,7 +94,7 @@ def with_integers(model: onnx.ModelProto, tensors: Mapping[str, Tensor], inside:
             )
         levels, *shape = tensors[layout].tolist()
         codes = packing.unpack(tensors[f"{name}.codes"], levels, torch.Size(shape[1:]).numel())
-        kind = next(kind for most, kind in TYPES.items() if levels <= most)
+        kind = _kind(levels)
         grid = [
             helper.make_tensor(f"{place.name}.codes", kind, shape, codes.flatten().tolist()),
             numpy_helper.from_array(tensors[f"{name}.scale"].numpy(), f"{place.name}.scale"),
@@ -106,3 +109,65 @@ def with_integers(model: onnx.ModelProto, tensors: Mapping[str, Tensor], inside:
         model.graph.initializer.extend(grid)
         model.graph.node.insert(0, node)
     onnx.checker.check_model(model, full_check=True)
+
+
+def with_quantized_inputs(model: onnx.ModelProto, grids: Mapping[str, Grid], inside: str) -> None:
+    """Put what goes into layers on grids, by a pair of nodes before each.
+
+    Args:
+        model: of `graph`, of a network in which nothing does so yet; changed.
+        grids: by layer.
+        inside: where the layers lie in the network of `graph`, such as "network.".
+
+    Raises:
+        ValueError: the graph does not hold a layer as one node; names the layer.
+    """
+    for name, grid in grids.items():
+        place = PREFIX + inside + name
+        node = _product(model.graph, f"{place}.weight")
+        if node is None:
+            raise ValueError(f"layer {name!r}: the exported graph holds it as no node of its own")
+        scale = float(grid.scale)
+        kind = _kind(grid.levels)
+        known = {
+            "scale": numpy_helper.from_array(np.array(scale, np.float32), f"{place}.input.scale"),
+            "zero_point": helper.make_tensor(
+                f"{place}.input.zero_point", kind, [], [int(grid.zero_point)]
+            ),
+        }
+        value, on = node.input[0], [part.name for part in known.values()]
+        nodes = []
+        if grid.levels not in TYPES:  # the type has codes that are no levels
+            ends = zip(("low", "high"), quantized_inputs.ends(grid), strict=True)
+            for end, code in ends:
+                bound = np.array(np.float32(scale) * np.float32(code))
+                known[end] = numpy_helper.from_array(bound, f"{place}.input.{end}")
+                # No Clip, which onnxruntime would fuse with what follows, and of 4 bits cannot.
+                operator = "Max" if end == "low" else "Min"
+                clipped = f"{place}.input.not_{'below' if end == 'low' else 'above'}"
+                nodes.append(helper.make_node(operator, [value, known[end].name], [clipped]))
+                value = clipped
+        codes, result = f"{place}.input.codes", f"{place}.input.values"
+        nodes.append(helper.make_node("QuantizeLinear", [value, *on], [codes]))
+        nodes.append(helper.make_node("DequantizeLinear", [codes, *on], [result]))
+        model.graph.initializer.extend(known.values())
+        at = list(model.graph.node).index(node)
+        model.graph.node[at].input[0] = result
+        for step, more in enumerate(nodes):
+            model.graph.node.insert(at + step, more)
+    onnx.checker.check_model(model, full_check=True)
+
+
+def _product(graph: onnx.GraphProto, weight: str) -> onnx.NodeProto | None:
+    """The one node that multiplies by a weight, transposed or not."""
+    users = [node for node in graph.node if weight in node.input and node.op_type != "Shape"]
+    if len(users) != 1:
+        return None
+    if users[0].op_type == "Transpose":
+        return _product(graph, users[0].output[0])
+    return users[0] if users[0].op_type in PRODUCTS else None
+
+
+def _kind(levels: int) -> int:
+    """The smallest type that has so many codes."""
+    return next(kind for most, kind in TYPES.items() if levels <= most)

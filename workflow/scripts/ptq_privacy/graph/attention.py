@@ -213,13 +213,13 @@ TAKEN_APART = {
 """By module and class: torchvision takes as long to import as torch, and few need it."""
 
 
-def taken_apart(network: nn.Module, sample: Tensor) -> nn.Module:
+def taken_apart(network: nn.Module, sample: Tensor | None) -> nn.Module:
     """A network whose attention consists of Linear layers, in eval mode; the network itself if it
     has none.
 
     Args:
         network: in eval mode; left untouched.
-        sample: some inputs, on which the two must agree.
+        sample: some inputs, on which the two must agree; None: they are known to.
 
     Raises:
         ValueError: a module cannot be taken apart; names it.
@@ -234,6 +234,9 @@ def taken_apart(network: nn.Module, sample: Tensor) -> nn.Module:
                 _check_whole(name, module)
                 apart.set_submodule(name, replacement(module))
                 found.append(name)
+    apart.eval()  # new modules begin in training mode
+    if sample is None:
+        return apart
     with torch.no_grad():
         expected = network(sample)
         try:

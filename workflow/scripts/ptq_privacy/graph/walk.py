@@ -1,9 +1,10 @@
 """What a network's layers see on the calibration images: two streams of activations.
 
 One stream is the full-precision network, the other its copy whose layers are quantized as the walk
-passes them, so each layer is calibrated on what it will really be fed. The walk follows the
-network's torch.fx graph node by node and never starts again from the images, so its cost is linear
-in depth; a value is freed after its last use, and images are computed a chunk at a time.
+passes them, so each layer is calibrated on what it will really be fed: the form of its input that
+it has, if any (inputs.py). The walk follows the network's torch.fx graph node by node and never
+starts again from the images, so its cost is linear in depth; a value is freed after its last use,
+and images are computed a chunk at a time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from ptq_privacy.graph.inputs import form_of
 from ptq_privacy.graph.layers import (
     Moments,
     Positions,
@@ -117,6 +119,7 @@ class Walk:
     @torch.no_grad()
     def run(self, node: fx.Node) -> None:
         """Compute a node in both streams."""
+        self._settle(node)
         self.full.run(node)
         self.quantized.run(node)
 
@@ -191,17 +194,29 @@ class Walk:
 
         [groups, positions, d], in (kh, kw, channel) order, and [groups, positions, out].
         """
+        self._settle(node)
         self.full.run(node)
         layer = self.full.modules[str(node.target)]
         assert isinstance(layer, WeightLayer)
         outputs = self.full.values(node)
         inputs = self.quantized.values(node.all_input_nodes[0])
+        if form := form_of(self.quantized.modules[str(node.target)]):
+            inputs = [form(x) for x in inputs]
         chosen = self._positions(layer, outputs)
         pieces = (
             (patches(layer, x, at), targets(layer, y, at))
             for x, y, at in zip(inputs, outputs, chosen, strict=True)
         )
         return layer, pieces
+
+    def _settle(self, node: fx.Node) -> None:
+        """See that the form of a layer's input, if it has one, knows what the layer is fed."""
+        form = form_of(self.quantized.modules[str(node.target)]) if node in self.layers else None
+        if form is not None and not form.settled:
+            try:
+                form.settle(self.quantized.values(node.all_input_nodes[0]), self.generator)
+            except ValueError as error:
+                raise ValueError(f"layer {node.target!r}: its {error}") from None
 
     def _positions(self, layer: WeightLayer, outputs: list[Tensor]) -> list[Positions]:
         """For each chunk, the chosen positions among its images and pixels, in ascending order."""

@@ -87,9 +87,7 @@ def _at_bits(variants: Mapping[Variant, Measured]) -> dict[str, dict[str, Resamp
     found: dict[str, dict[str, Resampled | None]] = {}
     for variant, measured in variants.items():
         if variant.method:
-            head = "" if variant.head_bits is None else f", head {variant.head_bits:g}"
-            at = f"{variant.bits:g} bits{head}"
-            found.setdefault(at, {})[variant.method] = measured.leak
+            found.setdefault(variant.widths, {})[variant.method] = measured.leak
     return found
 
 
@@ -98,7 +96,7 @@ def _at_accuracy(variants: Mapping[Variant, Measured]) -> dict[str, dict[str, Re
     full = next(own for variant, own in variants.items() if not variant.method)
     curves: dict[str, list[tuple[float, Measured]]] = {}
     for variant, own in variants.items():
-        if variant.method and variant.bits is not None and variant.head_bits is None:
+        if variant.method and variant.bits is not None and variant.plain:
             curves.setdefault(variant.method, []).append((variant.bits, own))
     return {
         f"{100 * lost:g} % accuracy lost": {

@@ -90,6 +90,8 @@ def checkpoint_bytes(network: NetworkCost, variant: Variant, folded: bool = Fals
     total += sum(_packed(rows, width, variant.bits) for rows, width in network.embeddings)
     *body, last = network.layers
     total += sum(_packed(layer.groups * layer.out, layer.d, variant.bits) for layer in body)
+    if variant.activation_bits is not None:  # scale, zero point and levels of each input
+        total += len(network.layers) * (3 * HEADER + 4 + 1 + 4)
     head = variant.bits if variant.head_bits is None else variant.head_bits
     return total + _packed(last.groups * last.out, last.d, head)
 

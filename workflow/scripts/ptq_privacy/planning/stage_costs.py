@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -183,6 +183,9 @@ def _compress(case: Case, variant: Variant) -> Stage:
         shard = min(models, case.study.pool.models_per_job)
         at_once = side_by_side(fragment, network, said, shard, device)
         cost = said or cost
+        if variant.activation_bits is not None:
+            more = work.activation_grids(network, images)
+            cost = replace(cost, work=cost.work + more)
     each = case.rates.seconds(cost.work.among(at_once)) + _accuracies(case)
     stored = checkpoint_bytes(network, Variant() if method.own else variant, cost.folded)
     side = at_once * (work.COPIES * network.state_bytes + cost.memory)

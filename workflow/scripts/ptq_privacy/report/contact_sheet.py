@@ -47,7 +47,8 @@ def shown_variants(summary: pd.DataFrame) -> list[str]:
     Args:
         summary: one network's rows of the summary.
     """
-    own = summary[(summary["method"] != "full") & summary["head_bits"].isna()]
+    weights = summary["head_bits"].isna() & summary["activation_bits"].isna()
+    own = summary[(summary["method"] != "full") & weights]
     if own.empty:
         return ["full"]
     fewest = own[own["bits"] == own["bits"].min()]

@@ -82,11 +82,11 @@ def draw(
 
 
 def lowest(variants: Sequence[Variant]) -> list[Variant]:
-    """Each method's variant of the fewest bits, its classifier no wider."""
+    """Each method's variant of the fewest bits, in every layer and of weights alone."""
     found: dict[str | None, Variant] = {}
     for variant in variants:
         best = found.setdefault(variant.method, variant)
-        if variant.head_bits is None and (variant.bits or 0) <= (best.bits or 0):
+        if variant.plain and (variant.bits or 0) <= (best.bits or 0):
             found[variant.method] = variant
     return list(found.values())
 

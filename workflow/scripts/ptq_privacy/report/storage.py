@@ -73,9 +73,7 @@ def _recipes(axis: Axes, rows: pd.DataFrame, variants: Sequence[Variant]) -> Non
     stored = rows.groupby("variant")["bits_per_weight"].first()
     of_place: dict[int, list[float]] = {}
     for variant in variants:
-        of_place.setdefault(places[variant.bits, variant.head_bits], []).append(
-            stored[str(variant)]
-        )
+        of_place.setdefault(places[variant.widths], []).append(stored[str(variant)])
     texts = []
     for place in sorted(of_place):
         low, high = (f"{bound:.2f}" for bound in (min(of_place[place]), max(of_place[place])))
@@ -85,12 +83,11 @@ def _recipes(axis: Axes, rows: pd.DataFrame, variants: Sequence[Variant]) -> Non
     axis.set_xlabel("bits a weight as stored (not to scale)")
 
 
-def _places(rows: pd.DataFrame) -> dict[tuple[float | None, float | None], int]:
-    """The place of each recipe, bits and head bits, by what it stores on average."""
-    recipes = [Variant.recorded(text) for text in rows["variant"]]
-    keys = pd.Series([(recipe.bits, recipe.head_bits) for recipe in recipes], index=rows.index)
-    means = rows["bits_per_weight"].groupby(keys.map(repr)).mean()
-    ordered = sorted(dict.fromkeys(keys), key=lambda recipe: (means[repr(recipe)], repr(recipe)))
+def _places(rows: pd.DataFrame) -> dict[str, int]:
+    """The place of each recipe, by what it stores on average."""
+    recipes = [Variant.recorded(text).widths for text in rows["variant"]]
+    means = rows["bits_per_weight"].groupby(recipes).mean()
+    ordered = sorted(means.index, key=lambda recipe: (means[recipe], recipe))
     return {recipe: place for place, recipe in enumerate(ordered)}
 
 
@@ -102,7 +99,7 @@ def _by_bits(axis: Axes, rows: pd.DataFrame, variants: Sequence[Variant], measur
     step = 0.8 / max(len(methods), 1)
     for text, mean, low, high in zip(rows["variant"], *measure.values(rows), strict=True):
         variant = Variant.recorded(text)
-        x = float(places[variant.bits, variant.head_bits])
+        x = float(places[variant.widths])
         if variant.method is not None:
             x += step * (methods.index(variant.method) - (len(methods) - 1) / 2)
         colour = colours[variant.method]

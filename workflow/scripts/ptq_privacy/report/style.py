@@ -1,8 +1,9 @@
 """What each colour, mark and line means, the same in every figure.
 
 A colour is a method (black is full precision) or, of another palette, an attack. The shape of a
-mark and the dashes of a line are a bit width; a hollow mark or another stroke is a head at bits of
-its own. Adversaries and groups of samples have marks that no bit width has, in their row's colour.
+mark and the dashes of a line are bits of weights and activations; a hollow mark or another stroke
+is a head at bits of its own. Adversaries and groups of samples have marks that no bit width has, in
+their row's colour.
 The methods' colours are Okabe and Ito's, the attacks' of Tol's, which the colour-blind tell apart.
 """
 
@@ -105,12 +106,7 @@ def name(variant: Variant) -> str:
     """A variant in words, for legends and tables: `BRECQ 1.58 bits, head 8`."""
     if variant.method is None:
         return "full precision"
-    return f"{method_title(variant.method)} {_recipe(variant)}"
-
-
-def _recipe(variant: Variant) -> str:
-    head = "" if variant.head_bits is None else f", head {variant.head_bits:g}"
-    return f"{variant.bits:g} bits{head}"
+    return f"{method_title(variant.method)} {variant.widths}"
 
 
 def colours(variants: Sequence[Variant]) -> dict[str | None, str]:
@@ -162,12 +158,16 @@ def line(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
 
 
 def _places(variant: Variant, variants: Sequence[Variant]) -> tuple[int, int | None]:
-    """The place of its bits, and of its head's, among those of the study, the most bits first."""
-    assert variant.bits is not None
-    bits = sorted({p.bits for p in variants if p.bits is not None}, reverse=True)
+    """The places of its bits and of its head's among the study's; quantized activations go last."""
+    bits = sorted({_bits(p) for p in variants if p.compressed}, reverse=True)
     heads = sorted({p.head_bits for p in variants if p.head_bits is not None}, reverse=True)
     head = None if variant.head_bits is None else heads.index(variant.head_bits)
-    return bits.index(variant.bits), head
+    return bits.index(_bits(variant)), head
+
+
+def _bits(variant: Variant) -> tuple[bool, float, float]:
+    """What a shape or a stroke stands for: bits a weight, and those of activations."""
+    return variant.activation_bits is None, variant.bits or 0, variant.activation_bits or 0
 
 
 def attack(place: int) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def key(
     groups: dict[str, list[Artist]] = {
         "": [Line2D([], [], color=FULL_COLOUR, label=name(full), **drawn(full, variants))]
     }
-    recipes = {_recipe(variant): variant for variant in shown if variant.compressed}
+    recipes = {variant.widths: variant for variant in shown if variant.compressed}
     if recipes:
         groups["method"] = methods_key(variants)
         groups["bits a weight"] = [

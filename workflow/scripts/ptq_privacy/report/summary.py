@@ -57,7 +57,8 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
             "variant": cell.variant,
             "method": variant.method or "full",
             "bits": 32.0 if variant.bits is None else variant.bits,
-            "head_bits": np.nan if variant.head_bits is None else variant.head_bits,
+            "head_bits": _or_nan(variant.head_bits),
+            "activation_bits": _or_nan(variant.activation_bits),
             "adversary": cell.adversary,
             "shadow_models": shadow_models,
             **_of_targets(cell, targets),
@@ -66,6 +67,10 @@ def summarize(cells: Sequence[Cell], targets: int, shadow_models: int) -> pd.Dat
             measured.insert(place, column, value)
         rows.append(measured)
     return _with_changes(pd.concat(rows, ignore_index=True))
+
+
+def _or_nan(width: float | None) -> float:
+    return np.nan if width is None else width
 
 
 def _of_targets(cell: Cell, targets: int) -> dict[str, float]:

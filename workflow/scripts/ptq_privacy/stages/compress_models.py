@@ -20,6 +20,7 @@ from ptq_privacy.exchange.live import blueprint_of, live
 from ptq_privacy.files import checkpoints
 from ptq_privacy.files.checkpoints import Identity, ModelRecord, StoredModel
 from ptq_privacy.files.origin import Origin
+from ptq_privacy.graph.attention import put_back
 from ptq_privacy.networks import structure
 from ptq_privacy.networks.normalised import Normalised
 from ptq_privacy.planning.method_cost import models_at_once
@@ -85,7 +86,6 @@ def compress_models(
         for model, before, samples, (network, stored) in zip(
             models, networks, drawn, found, strict=True
         ):
-            changes = structure.difference(before, network)
             result = Normalised(network, data.kind, data.statistics).to(chosen)
             members = data.members_of(model)
             record = ModelRecord(
@@ -97,8 +97,9 @@ def compress_models(
                 promise=trained_records[model].promise if data_free else None,
             )
             log.info("model %d: test accuracy %.4f", model, record.test_accuracy)
-            tensors = packing.encode(network.state_dict(), stored.weights)
-            made = replace(blueprint, structure=changes)
+            plain, _ = put_back(network)
+            tensors = packing.encode(plain.state_dict(), stored.weights, stored.inputs)
+            made = replace(blueprint, structure=structure.difference(before, plain))
             yield StoredModel(model, tensors, record, made.data)
 
     at_once = 1

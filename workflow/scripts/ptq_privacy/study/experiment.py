@@ -65,12 +65,13 @@ class Study:
         methods = _methods(config["compression"])
         networks = _networks(config["networks"])
         _check_names(config["datasets"], networks)
+        own = [name for name, method in methods.items() if method.own]
         return cls(
             pool=Pool(**config["pool"]),
             datasets=tuple(config["datasets"]),
             networks=networks,
             methods=methods,
-            variants=(Variant(), *recipes(config["compression"], list(methods))),
+            variants=(Variant(), *recipes(config["compression"], list(methods), own)),
             adversaries=tuple(config["attacks"]["adversaries"]),
             attacks=_attacks(config["attacks"]),
             draws=config["attacks"]["draws"],
