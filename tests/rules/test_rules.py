@@ -83,6 +83,7 @@ WAVES: tuple[dict[str, tuple[str, ...]], ...] = (
             "tables/conclusions.md",
             "tables/adversaries.csv",
             "tables/adversaries.md",
+            "tables/mismatch.csv",
         ),
     },
 )
@@ -267,7 +268,7 @@ def test_compare_variants(again, finished):
     # two variants, by seven attacks and six metrics
     assert table["kind"].value_counts().to_dict() == {
         "against_full": 2 * 2 * 42,
-        "adaptive_minus_transfer": 2 * 42,
+        "against_transfer": 2 * 42,
         "taken_back": 2 * 42,
         # each pair of seven attacks, at full precision too
         "attack_minus_attack": (1 + 2 * 2) * 21 * 6,

@@ -15,6 +15,7 @@ WITHOUT_TORCH = (
     "sweep_shadow_models",
     "compare_variants",
     "compare_methods",
+    "compare_scale",
     "compare_calibration",
     "measure_exposure",
     "calibrate_thresholds",
@@ -23,6 +24,7 @@ WITHOUT_TORCH = (
     "plot_tradeoff",
     "plot_sweep",
     "plot_adversaries",
+    "plot_scale",
     "plot_exposure",
     "conclude",
 )

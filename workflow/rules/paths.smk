@@ -43,6 +43,7 @@ EXPOSURE_SUMMARY = "<results>/{dataset}/{network}/exposure-summary.parquet"
 THRESHOLDS = "<results>/{dataset}/{network}/thresholds.parquet"
 SUMMARY = "<results>/tables/summary.parquet"
 METHODS = "<results>/tables/methods.parquet"
+SCALE = "<results>/tables/scale.parquet"
 
 
 def figure(name, format):
@@ -149,6 +150,8 @@ def scores_of_variants(wildcards):
 ALL_COMPARISONS = of_each_network(COMPARISONS) if COMPRESSED_CELLS else []
 # One method alone has none to be compared with.
 ALL_METHODS = [METHODS] if len(STUDY.methods) > 1 else []
+# Networks that are alike but for their size.
+ALL_SCALES = [SCALE] if FAMILIES else []
 CALIBRATIONS = of_each_network(CALIBRATION) if COMPRESSED_CELLS else []
 
 # A threshold takes two pairs of shadow models.

@@ -6,6 +6,7 @@ QUESTIONS = {
     "exposure": "3. Which samples are exposed?",
     "storage": "4. Is it the bits or the zeros?",
     "attacks": "5. How strong are the attacks?",
+    "scale": "6. Does the size of the network matter?",
 }
 
 # Of each figure of a network: the question it answers, and its title.
@@ -34,10 +35,27 @@ REPORTED = [
     ]
 ]
 
+# Of each family of networks, beneath those of each network.
+REPORTED += [
+    {
+        "dataset": dataset,
+        "network": family,
+        "name": "scale",
+        "question": QUESTIONS["scale"],
+        "heading": f"{members[0]} to {members[-1]}",
+        "title": "leakage by size",
+    }
+    for dataset in STUDY.datasets
+    for family, members in FAMILIES.items()
+]
+SIZED_CELLS = [
+    cell for cell in CELLS if any(cell["network"] in own for own in FAMILIES.values())
+]
+
 # What a figure shows and how to read it; Snakemake's report has the same.
 CAPTIONS = {
     name: (Path(workflow.current_basedir).parent / f"report/{name}.rst").read_text()
-    for name in ["roc", *FIGURES]
+    for name in ["roc", "scale", *FIGURES]
 }
 
 # An edit of a title is drawn again.
@@ -126,6 +144,47 @@ rule compare_methods:
         "Comparing methods at equal bits and at equal accuracy."
     script:
         "../scripts/compare_methods.py"
+
+
+rule compare_scale:
+    input:
+        leakage=[path for cell in SIZED_CELLS for path in expand(LEAKAGE, **cell)],
+        values_of_targets=[
+            path for cell in SIZED_CELLS for path in expand(VALUES, **cell)
+        ],
+        checkpoints=[path for cell in SIZED_CELLS for path in checkpoints_of(cell)],
+        tried=[path for place in SIZED for path in expand(TRIED, **place)],
+    output:
+        parquet=SCALE,
+        csv=report(
+            "<results>/tables/scale.csv",
+            caption="../report/scale_table.rst",
+            category="The answer",
+            labels={"page": "Networks by their size as CSV, to download"},
+        ),
+    log:
+        "<logs>/compare_scale.log",
+    benchmark:
+        "<benchmarks>/compare_scale.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=30,
+    params:
+        code=code("compare_scale"),
+        settings={
+            "cells": SIZED_CELLS,
+            "networks": SIZED,
+            "targets": STUDY.pool.targets,
+            "attacks": ATTACKS_SHOWN,
+        },
+    message:
+        "Comparing networks that are alike but for their size."
+    script:
+        "../scripts/compare_scale.py"
 
 
 rule plot_roc:
@@ -249,6 +308,39 @@ rule plot_sweep:
         "../scripts/plot_sweep.py"
 
 
+rule plot_scale:
+    input:
+        scale=SCALE,
+    output:
+        svg=report(
+            figure("scale", "svg"),
+            caption="../report/scale.rst",
+            category="{dataset}",
+            subcategory=QUESTIONS["scale"],
+            labels={"figure": "leakage by size", "network": "{network} and larger"},
+        ),
+        png=figure("scale", "png"),
+    log:
+        "<logs>/{dataset}/{network}/plot_scale.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{network}/plot_scale.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=30,
+    params:
+        code=code("plot_scale"),
+        titles=TITLES,
+        attack=config["attacks"]["headline"],
+    message:
+        "Drawing leakage on {wildcards.dataset} against the size of {wildcards.network} and its like."
+    script:
+        "../scripts/plot_scale.py"
+
+
 rule plot_adversaries:
     input:
         summary=SUMMARY,
@@ -337,6 +429,7 @@ rule conclude:
         exposures=of_each_network(EXPOSURE_SUMMARY),
         disparities=of_each_network(DISPARITY),
         thresholds=ALL_THRESHOLDS,
+        scale=ALL_SCALES,
         svg=[reported(shown, "svg") for shown in REPORTED],
         png=[reported(shown, "png") for shown in REPORTED],
     output:
@@ -354,6 +447,12 @@ rule conclude:
             labels={"page": "Adversary against adversary as CSV, to download"},
         ),
         adversaries_markdown="<results>/tables/adversaries.md",
+        mismatch_csv=report(
+            "<results>/tables/mismatch.csv",
+            caption="../report/mismatch_table.rst",
+            category="The answer",
+            labels={"page": "The attacker's mismatch as CSV, to download"},
+        ),
     log:
         "<logs>/conclude.log",
     benchmark:

@@ -22,6 +22,7 @@ from ptq_privacy.study import config_file, fragments
 from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.digests import job_digest, module_digest
 from ptq_privacy.study.experiment import DP_SGD, SGD, kind_of, queries_of, training_of
+from ptq_privacy.study.families import families
 from ptq_privacy.study.pool import SHARD
 from ptq_privacy.study.variants import Variant
 
@@ -194,6 +195,15 @@ NETWORKS = [
     {"dataset": dataset, "network": network}
     for dataset in STUDY.datasets
     for network in STUDY.networks
+]
+
+# Networks that are alike but for their size; of each family all of them.
+FAMILIES = families(STUDY.networks.values())
+SIZED = [
+    {"dataset": dataset, "family": family, "network": network}
+    for dataset in STUDY.datasets
+    for family, members in FAMILIES.items()
+    for network in members
 ]
 
 CELLS = [{**place, **cell} for place in NETWORKS for cell in VARIANT_CELLS]

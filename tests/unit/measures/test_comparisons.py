@@ -63,7 +63,7 @@ def test_a_difference_is_taken_target_by_target(cells, table):
         assert row["estimate"] == pytest.approx(own[0].mean() - full[0].mean(), abs=1e-15)
         assert row["estimate"] < row["high"] < 0
     adaptive, transfer = (each(cells, ("obc-w4", name)) for name in ("adaptive", "transfer"))
-    row = table.loc[("adaptive_minus_transfer", "obc-w4", "both", "auc")]
+    row = table.loc[("against_transfer", "obc-w4", "adaptive", "auc")]
     assert row["estimate"] == pytest.approx((adaptive - transfer)[0].mean(), abs=1e-15)
     # Samples and noise are shared: apart, the two vary more than their difference does.
     apart = sum((own.high - own.low) ** 2 for own in map(expected, (adaptive, transfer))) ** 0.5
@@ -71,7 +71,7 @@ def test_a_difference_is_taken_target_by_target(cells, table):
 
 
 def test_what_is_taken_back_is_the_share_of_the_gain(cells, table):
-    row = table.loc[("taken_back", "obc-w4", "both", "auc")]
+    row = table.loc[("taken_back", "obc-w4", "adaptive", "auc")]
     full, transfer, adaptive = (
         each(cells, cell)
         for cell in (("full", "transfer"), ("obc-w4", "transfer"), ("obc-w4", "adaptive"))
@@ -83,8 +83,19 @@ def test_what_is_taken_back_is_the_share_of_the_gain(cells, table):
     assert row["note"] == ""
 
 
+def test_an_informed_attacker_takes_back_too_but_not_one_who_has_full_precision(cells):
+    more = {("obc-w4", name): measured(1.8, noise=0.3) for name in ("informed", "both")}
+    table = comparisons.compare(cells | more)
+    own = table[(table["metric"] == "auc") & (table["variant"] == "obc-w4")]
+    for kind in ("against_transfer", "taken_back"):
+        assert own.loc[own["kind"] == kind, "adversary"].tolist() == ["adaptive", "informed"]
+    row = own[(own["kind"] == "against_transfer") & (own["adversary"] == "informed")].iloc[0]
+    informed, transfer = (each(cells | more, ("obc-w4", name)) for name in ("informed", "transfer"))
+    assert tuple(row[["estimate", "low", "high", "p_value"]]) == expected(informed - transfer)
+
+
 def test_without_a_gain_there_is_nothing_to_take_back(table):
-    row = table.loc[("taken_back", "nearest-w4", "both", "auc")]
+    row = table.loc[("taken_back", "nearest-w4", "adaptive", "auc")]
     assert np.isnan(row[["estimate", "low", "high", "p_value"]].astype(float)).all()
     assert row["note"] == comparisons.NO_GAIN
     equal = table.loc[("against_full", "nearest-w4", "transfer", "auc")]

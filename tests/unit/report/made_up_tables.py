@@ -109,7 +109,8 @@ def comparisons(methods=METHODS, recipes=RECIPES, adversaries=("transfer", "adap
             estimate, low, high = of_kind[name]
             for metric in METRICS:
                 for attack in ATTACKS:
-                    row = (attack, metric, kind, str(variant), "both", estimate, low, high)
+                    to = "both" if name == "added" else "adaptive"
+                    row = (attack, metric, kind, str(variant), to, estimate, low, high)
                     rows.append((*row, 0.5, True))
     columns = ["attack", "metric", "kind", "variant", "adversary", "estimate", "low", "high"]
     return pd.DataFrame(rows, columns=[*columns, "p_value", "supported"])

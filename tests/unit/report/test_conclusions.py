@@ -292,12 +292,12 @@ def test_guessing_is_what_a_blind_attack_reaches():
 def test_adaptation_and_the_share_that_it_takes_back():
     table = pd.concat(
         [
-            compared("adaptive_minus_transfer", "both", [("brecq-w2", 0.002, 0.001, 0.003)]),
-            compared("taken_back", "both", [("brecq-w2", 0.4, 0.2567, 0.6)]),
-            compared("adaptive_minus_transfer", "both", [("obc-w2", 0.0, -0.001, 0.001)]),
-            compared("taken_back", "both", [("obc-w2", 0.0, -0.2, 0.2)]),
-            compared("adaptive_minus_transfer", "both", [("nearest-w2", 0.01, 0.005, 0.02)]),
-            compared("taken_back", "both", [("nearest-w2", NAN, NAN, NAN)]),
+            compared("against_transfer", "adaptive", [("brecq-w2", 0.002, 0.001, 0.003)]),
+            compared("taken_back", "adaptive", [("brecq-w2", 0.4, 0.2567, 0.6)]),
+            compared("against_transfer", "adaptive", [("obc-w2", 0.0, -0.001, 0.001)]),
+            compared("taken_back", "adaptive", [("obc-w2", 0.0, -0.2, 0.2)]),
+            compared("against_transfer", "adaptive", [("nearest-w2", 0.01, 0.005, 0.02)]),
+            compared("taken_back", "adaptive", [("nearest-w2", NAN, NAN, NAN)]),
         ]
     )
     section = conclusions.adaptation(table, quoted.quoted(5000), [ATTACK])

@@ -155,9 +155,9 @@ def test_adversaries_stand_side_by_side():
     compared = pd.DataFrame(
         [
             ("a", TPR, "against_full", "obc-w2", "transfer", -0.4, -0.5, -0.3, 0.01, True),
-            ("a", TPR, "adaptive_minus_transfer", "obc-w2", "both", 0.2, 0.1, 0.3, 0.01, True),
-            ("a", TPR, "taken_back", "obc-w2", "both", 0.5, 0.2, 0.8, 0.01, True),
-            ("a", "auc", "taken_back", "obc-w2", "both", 0.9, 0.8, 1.0, 0.01, True),
+            ("a", TPR, "against_transfer", "obc-w2", "adaptive", 0.2, 0.1, 0.3, 0.01, True),
+            ("a", TPR, "taken_back", "obc-w2", "adaptive", 0.5, 0.2, 0.8, 0.01, True),
+            ("a", "auc", "taken_back", "obc-w2", "adaptive", 0.9, 0.8, 1.0, 0.01, True),
         ],
         columns=["attack", "metric", *KNOWN, "estimate", "low", "high", "p_value", "supported"],
     )

@@ -15,6 +15,7 @@ from ptq_privacy.attacks import metrics
 from ptq_privacy.attacks.metrics import METRICS
 from ptq_privacy.measures.intervals import UNKNOWN, Estimate, Resampled, estimate
 from ptq_privacy.measures.leakage import Values
+from ptq_privacy.study.adversaries import ADVERSARIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,16 +40,15 @@ def compare(measured: Mapping[tuple[str, str], Measured]) -> pd.DataFrame:
     Returns:
         A row for each attack, metric and:
 
-        kind                        adversary     estimate
-        `against_full`              each          the metric's mean over targets at the variant,
-                                                  less that at full precision
-        `adaptive_minus_transfer`   `both`        its mean under the adaptive adversary, less that
-                                                  under the transfer one
-        `taken_back`                `both`        (adaptive - transfer) / (full - transfer): the
-                                                  share of the apparent gain in privacy that an
-                                                  adapting attacker takes back
-        `attack_minus_attack`       each          its mean by the attack, less that by `other`, at
-                                                  every variant, full precision too
+        kind                    adversary     estimate
+        `against_full`          each          the metric's mean over targets at the variant, less
+                                              that at full precision
+        `against_transfer`      each other    its mean under the adversary, less that under the
+                                              transfer one; of those who have the variant alone
+        `taken_back`            likewise      that over (full - transfer): the share of the apparent
+                                              gain in privacy that such an attacker takes back
+        `attack_minus_attack`   each          its mean by the attack, less that by `other`, at every
+                                              variant, full precision too
 
         Columns `attack`, `other`, `metric`, `kind`, `variant`, `adversary`, `estimate`, `low` and
         `high` (95%), `p_value` (two-sided, of zero), `targets`, `supported` (whether the
@@ -119,12 +119,17 @@ def _rows(values: Mapping[tuple[str, str], Resampled]) -> list[dict[str, object]
         for adversary, value in own.items():
             found = estimate(value.minus(full))
             rows.append(_row("against_full", variant, adversary, found))
-        if {"transfer", "adaptive"} <= set(own):
-            risen, gain = own["adaptive"].minus(own["transfer"]), full.minus(own["transfer"])
-            rows.append(_row("adaptive_minus_transfer", variant, "both", estimate(risen)))
+        if "transfer" in own:
+            transfer = own.pop("transfer")
+            gain = full.minus(transfer)
             told = estimate(gain).low > 0
-            share = estimate(risen.over(gain)) if told else UNKNOWN
-            rows.append(_row("taken_back", variant, "both", share, "" if told else NO_GAIN))
+            for adversary, value in own.items():
+                if not ADVERSARIES[adversary].beside_full:
+                    risen = value.minus(transfer)
+                    share = estimate(risen.over(gain)) if told else UNKNOWN
+                    rows.append(_row("against_transfer", variant, adversary, estimate(risen)))
+                    note = "" if told else NO_GAIN
+                    rows.append(_row("taken_back", variant, adversary, share, note))
     return rows
 
 

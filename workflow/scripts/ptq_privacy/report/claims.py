@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from ptq_privacy.report.quoted import EXPOSURE_FPR, Quoted, quoted
+from ptq_privacy.measures.scale import TREND, TREND_OF_DROP
+from ptq_privacy.report.quoted import AREA, EXPOSURE_FPR, Quoted, quoted
 
 LEVEL = 0.05
 
@@ -37,6 +38,7 @@ class Measured:
     strength: pd.DataFrame  # `sweep.differences` of these
     thresholds: pd.DataFrame | None
     disparity: pd.DataFrame | None = None  # class by class
+    scale: pd.DataFrame | None = None  # of all families; one network's has it, to count once
 
     @property
     def nonmembers(self) -> int:
@@ -91,6 +93,7 @@ def weighed(networks: Sequence[Measured], attacks: Sequence[str]) -> list[Measur
             strength=own["strength"],
             thresholds=own.get("thresholds"),
             disparity=own.get("disparity"),
+            scale=own.get("scale"),
         )
         for network, own in zip(networks, looked, strict=True)
     ]
@@ -111,14 +114,18 @@ def _looked(network: Measured, attacks: Sequence[str]) -> dict[str, pd.DataFrame
     }
     if network.compared is not None:
         own = network.compared
-        kinds = (
-            ((own["kind"] == "against_full") & (own["attack"] == headline))
-            | (own["kind"] == "adaptive_minus_transfer")
-            | (own["kind"] == "attack_minus_attack")
-            & ((own["attack"] == headline) | (own["other"] == headline))
+        kind, of_headline = own["kind"], own["attack"] == headline
+        asked = (own["metric"] == metric) & (
+            ((kind == "against_full") & of_headline)
+            | ((kind == "attack_minus_attack") & (of_headline | (own["other"] == headline)))
+        )
+        risen = kind == "against_transfer"
+        dropped = (kind == "against_full") & (own["adversary"] == "transfer")
+        mismatch = (risen | dropped if risen.any() else risen) & own["metric"].isin(
+            [metric, AREA.metric]
         )
         found["compared"] = own.assign(
-            looked=kinds & (own["metric"] == metric), question=own["kind"]
+            looked=asked | mismatch, question=kind.where(asked | risen, "drop")
         )
     if network.methods is not None:
         own = network.methods
@@ -142,6 +149,11 @@ def _looked(network: Measured, attacks: Sequence[str]) -> dict[str, pd.DataFrame
     if network.disparity is not None:
         own = network.disparity
         found["disparity"] = own.assign(looked=own["variant"] == "full", question="disparity")
+    if network.scale is not None:
+        own = network.scale
+        of_metric = own["metric"] == own["nonmembers"].map(lambda count: quoted(count).metric)
+        asked = of_metric & (own["attack"] == headline) & own["kind"].isin([TREND, TREND_OF_DROP])
+        found["scale"] = own.assign(looked=asked, question="scale")
     return found
 
 
@@ -171,6 +183,7 @@ def count(networks: Sequence[Measured]) -> tuple[int, int]:
                 own.strength,
                 own.thresholds,
                 own.disparity,
+                own.scale,
                 *own.exposed.values(),
             )
             if table is not None

@@ -17,6 +17,7 @@ from ptq_privacy.report import (
     claims,
     class_disparity,
     guarantees,
+    mismatch,
     quoted,
     style,
     versus,
@@ -60,6 +61,7 @@ def of_network(measured: Measured, attacks: Sequence[str], margin: float) -> lis
                 else []
             ),
             adaptation(own, measure, attacks),
+            *mismatch.sections(compared, summary, measure, attacks[0]),
             whose_samples.outliers(measured.exposed, measured.nonmembers, leading),
         ]
         if measured.methods is not None:
@@ -209,9 +211,10 @@ def _above(level: pd.DataFrame, measure: Quoted, nonmembers: int, to: str) -> li
 def adaptation(compared: pd.DataFrame, measure: Quoted, attacks: Sequence[str]) -> Section:
     """Adaptive against transfer, and the share of the gain that adapting takes back."""
     sentences, columns = [], {}
+    adaptive = compared[compared["adversary"] == "adaptive"]
     for attack in attacks:
-        own = compared[compared["attack"] == attack]
-        risen = cells.named(own[own["kind"] == "adaptive_minus_transfer"])
+        own = adaptive[adaptive["attack"] == attack]
+        risen = cells.named(own[own["kind"] == "against_transfer"])
         if risen.empty:
             continue
         title = style.score_title(attack)

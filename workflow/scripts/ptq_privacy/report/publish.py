@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +14,13 @@ from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.measures import comparisons
 from ptq_privacy.report import (
+    by_size,
     cards,
     claims,
     conclusions,
     exposure_figure,
     front_page,
+    mismatch,
     quoted,
     sentences,
     side_by_side,
@@ -48,26 +50,30 @@ def publish(
     figures: Sequence[front_page.Figure],
     summary: str | Path,
     methods: str | Path | None,
+    scale: str | Path | None,
     attacks: Sequence[str],
     margin: float,
     report: str | Path,
     conclusions_markdown: str | Path,
     adversaries_csv: str | Path,
     adversaries_markdown: str | Path,
+    mismatch_csv: str | Path,
     origin: Origin,
 ) -> None:
     """Write the report and every table of the study.
 
     Args:
         methods: the table of methods against each other; None where nothing is compressed.
+        scale: the table of networks by their size; None where none are alike but for it.
         margin: share of full precision's leak within which a variant is equivalent to it.
         attacks: those that the conclusions and the Markdown tables speak of, the headline first.
     """
     table = tables.read_frame(summary)
-    measured = claims.weighed(
-        [_measured(own, table, methods, place == 0) for place, own in enumerate(networks)], attacks
-    )
-    shown, said, compared = [], [], []
+    known = [_measured(own, table, methods, place == 0) for place, own in enumerate(networks)]
+    if scale is not None:
+        known[0] = replace(known[0], scale=tables.read_frame(scale))
+    measured = claims.weighed(known, attacks)
+    shown, said, compared, shares = [], [], [], []
     for network, own in zip(networks, measured, strict=True):
         card = cards.card(own.summary, own.compared, own.exposed, attacks[0])
         shown.append(card)
@@ -75,8 +81,14 @@ def publish(
         of_variants = comparisons.table([]) if own.compared is None else own.compared
         both = side_by_side.side_by_side(of_variants, own.summary, own.measure.metric)
         place = {"dataset": network.dataset, "network": network.network}
+        share = mismatch.tabulate(own.compared, own.summary, own.measure)
+        shares.append(share.assign(**place)[[*place, *share.columns]])
         place |= {"metric": own.measure.metric}
         compared.append(both.assign(**place)[[*place, *both.columns]])
+    if measured[0].scale is not None:
+        for _, family in measured[0].scale.groupby(["dataset", "family"], sort=False):
+            name, by_scale = by_size.section(family, attacks[0])
+            said.append((name, [by_scale]))
     looked, found = claims.count(measured)
     counted = Section("How much of this could be chance?", (sentences.chance(looked, found),))
     said.append(("All of this page", [counted]))
@@ -85,7 +97,8 @@ def publish(
     page = front_page.build(study, shown, figures, said, table, both, attacks[0])
     _write(report, page + made)
     _write(conclusions_markdown, sentences.as_markdown(said) + made)
-    _write(adversaries_csv, both.to_csv(index=False, float_format="%.6g"))
+    _write(adversaries_csv, _csv(both))
+    _write(mismatch_csv, _csv(pd.concat(shares, ignore_index=True)))
     _write(adversaries_markdown, summary_tables.adversaries_as_markdown(both, attacks) + made)
 
 
@@ -116,6 +129,10 @@ def _measured(
 
 def _read(path: str | None) -> pd.DataFrame | None:
     return None if path is None else tables.read_frame(path)
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, float_format="%.6g")
 
 
 def _write(path: str | Path, text: str) -> None:

@@ -59,6 +59,8 @@ CHOICES = (
 )
 """From the one to be preferred to the one that any non-members resolve."""
 
+AREA = CHOICES[-1]
+
 EXPOSURE_FPR = 0.01
 """At which samples are called exposed, if the non-members resolve it."""
 

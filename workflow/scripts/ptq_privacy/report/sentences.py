@@ -139,8 +139,12 @@ def listed(names: Sequence[str], of: int, noun: str = "variants") -> str:
 
 
 def _joined(names: Sequence[str]) -> str:
-    names = [name.replace(", ", " with ") for name in names]  # no comma within a list's item
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return joined([name.replace(", ", " with ") for name in names])  # no comma within an item
+
+
+def joined(items: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def chance(looked: int, found: int) -> str:

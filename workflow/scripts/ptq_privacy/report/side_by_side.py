@@ -18,7 +18,8 @@ from ptq_privacy.report.summary import TPR
 from ptq_privacy.study.adversaries import ADVERSARIES
 from ptq_privacy.study.variants import Variant
 
-KINDS = {"difference": "adaptive_minus_transfer", "taken_back": "taken_back"}
+KINDS = {"difference": "against_transfer", "taken_back": "taken_back"}
+"""Of the adaptive adversary."""
 SHARE_LIMITS = (-100, 200)
 """Per cent. A share of a small gain can be anything."""
 
@@ -50,13 +51,14 @@ def side_by_side(compared: pd.DataFrame, summary: pd.DataFrame, metric: str = TP
         own = compressed[compressed["adversary"] == adversary]
         table = _joined(table, own, adversary, (mean, *bounds))
     chosen = compared[compared["metric"] == metric]
+    adaptive = chosen[chosen["adversary"] == "adaptive"]
     for column, kind in KINDS.items():
-        table = _joined(table, chosen[chosen["kind"] == kind], column)
+        table = _joined(table, adaptive[adaptive["kind"] == kind], column)
     beside = attackers.beside_full(chosen) & (chosen["kind"] == "against_full")
     table = _joined(table, chosen[beside], "added")
     tested = [name for name in ("p_value", "q_value") if name in chosen]
     for prefix, own in (
-        ("", chosen[chosen["kind"] == KINDS["difference"]]),
+        ("", adaptive[adaptive["kind"] == KINDS["difference"]]),
         ("added_", chosen[beside]),
     ):
         own = own[[*keys, *tested]].rename(columns={name: f"{prefix}{name}" for name in tested})

@@ -121,10 +121,9 @@ def _across(group: pd.DataFrame, measure: Quoted) -> pd.DataFrame:
     shown["bits a weight"] = variants["bits_per_weight"].map("{:.2f}".format).to_list()
     deviations = zip(variants["test_accuracy_mean"], variants["test_accuracy_std"], strict=True)
     shown["test accuracy %"] = [_with_deviation(mean, deviation) for mean, deviation in deviations]
-    auc = quoted.CHOICES[-1]
     for adversary in group["adversary"].unique():
         rows = group[(group["adversary"] == adversary) | (group["variant"] == "full")]
-        for one in dict.fromkeys((measure, auc)):
+        for one in dict.fromkeys((measure, quoted.AREA)):
             heading = f"{_heading(one)}, {adversary}"
             shown = shown.merge(
                 pd.DataFrame({"variant": _names(rows), heading: _resolved(rows, one)}),

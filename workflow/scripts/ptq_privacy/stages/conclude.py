@@ -19,6 +19,7 @@ def conclude(
     exposures: Sequence[str | Path],
     disparities: Sequence[str | Path],
     thresholds: Sequence[str | Path],
+    scale: Sequence[str | Path],
     svg: Sequence[str | Path],
     png: Sequence[str | Path],
     study: str,
@@ -37,8 +38,10 @@ def conclude(
             thresholds likewise, or none.
         svg, png: each figure in two formats, in the order of `figures`.
         methods: the table of methods against each other, or none.
+        scale: the table of networks by their size, or none.
         attacks: scores that the pages speak of, the headline first.
-        figures: of each its `dataset`, `network`, `name`, `question` and `title`.
+        figures: of each its `dataset`, `network`, `name`, `question` and `title`; a `heading` where
+            it is of several networks.
         captions: what each kind of figure shows and how to read it, as reStructuredText, by what
             its name begins with.
         outputs: by the names that `publish.publish` has for them.
@@ -57,7 +60,7 @@ def conclude(
     ]
     drawn = [
         Figure(
-            network=f"{figure['dataset']}, {figure['network']}",
+            network=f"{figure['dataset']}, {figure.get('heading', figure['network'])}",
             question=figure["question"],
             title=figure["title"],
             caption=captions[figure["name"].partition("-")[0]],
@@ -71,6 +74,7 @@ def conclude(
         drawn,
         summary,
         _of(methods, 0),
+        _of(scale, 0),
         attacks,
         margin,
         **outputs,
