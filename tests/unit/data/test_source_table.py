@@ -106,3 +106,17 @@ def test_columns_must_be_those_of_the_first_file(tmp_path):
     written(tmp_path / "test.csv", town=CITIES)
     with pytest.raises(ValueError, match=r"test\.csv: not the columns of .*train\.csv: 'town' is "):
         loaded(tmp_path, categories=["city"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("age,kind\n1,a\n2,b\n", r"own\.csv: .*it has age, kind; give label_column"),
+        ("age,label\n1,\n2,b\n", r"own\.csv, row 1: column 'label': the label is missing"),
+        ("age,label\n1,a\n2,a\n3,a\n4,a\n", "data set 't': 1 class; a classifier needs at least 2"),
+    ],
+)
+def test_labels_that_are_none_are_named(tmp_path, content, message):
+    (tmp_path / "own.csv").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        loaded(tmp_path / "own.csv", test_fraction=0.5)
