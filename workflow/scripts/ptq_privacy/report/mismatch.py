@@ -104,7 +104,7 @@ def sections(
     own = table[table["metric"] == AREA.metric]
     for attack in chosen:
         rows = own[(own["attack"] == attack) & (own["adversary"] == first)]
-        recipes = [_recipe(text) for text in rows["variant"]]
+        recipes = [Variant.recorded(text).widths for text in rows["variant"]]
         sentences += [
             _sentence(rows[[one == recipe for one in recipes]], recipe, attack)
             for recipe in dict.fromkeys(recipes)
@@ -147,12 +147,6 @@ def _sentence(rows: pd.DataFrame, recipe: str, attack: str) -> str:
         parts.append(f"{where} with {joined(told['no drop'])}, so no share of it is given")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _recipe(variant: str) -> str:
-    known = Variant.recorded(variant)
-    head = "" if known.head_bits is None else f" with head {known.head_bits:g}"
-    return f"{known.bits:g} bits{head}"
 
 
 def _part(table: pd.DataFrame, name: str) -> pd.DataFrame:
