@@ -301,6 +301,12 @@ def test_adaptation_and_the_share_that_it_takes_back():
         ]
     )
     section = conclusions.adaptation(table, quoted.quoted(5000), [ATTACK])
+    # A share has no p of its own, and so no q where claims are counted.
+    q = [0.01, NAN, 0.9, NAN, 0.01, NAN]
+    counted = table.assign(p_value=q, q_value=q)
+    assert conclusions.adaptation(counted, quoted.quoted(5000), [ATTACK]).sentences == (
+        section.sentences
+    )
     assert section.sentences == (
         "LiRA online (fixed variance) finds more at BRECQ 2 bits and nearest 2 bits with shadow "
         "models quantized as the target is, each by at least 0.10 points.",

@@ -228,6 +228,8 @@ def adaptation(compared: pd.DataFrame, measure: Quoted, attacks: Sequence[str]) 
         taken = cells.named(own[own["kind"] == "taken_back"])
         more = risen[[found == HIGHER for found in of_rows(risen)]]["variant"]
         sure = taken[(taken["low"] > 0) & taken["variant"].isin(more)]
+        # The claim is the difference's, which was counted; a share of it has no p of its own.
+        sure = sure.drop(columns="q_value", errors="ignore")
         words = Words(
             "Of the apparent gain in privacy at {who}, adapting takes back a part", "", ""
         )
