@@ -83,6 +83,7 @@ WAVES: tuple[dict[str, tuple[str, ...]], ...] = (
             "tables/conclusions.md",
             "tables/adversaries.csv",
             "tables/adversaries.md",
+            "tables/mismatch.parquet",
             "tables/mismatch.csv",
         ),
     },
@@ -502,4 +503,5 @@ def test_every_table_and_figure_says_what_made_it(finished):
         assert record["code"], name
     assert made["summary.csv"]["rule"] == made["summary.md"]["rule"] == "summarize"
     assert made["adversaries.csv"]["rule"] == made["report.html"]["rule"] == "conclude"
+    assert made["mismatch.csv"]["rule"] == "conclude"
     assert made["tradeoff-digits-resnet6.png"]["inputs"] == {"summary": ["tables/summary.parquet"]}

@@ -447,6 +447,7 @@ rule conclude:
             labels={"page": "Adversary against adversary as CSV, to download"},
         ),
         adversaries_markdown="<results>/tables/adversaries.md",
+        mismatch_parquet="<results>/tables/mismatch.parquet",
         mismatch_csv=report(
             "<results>/tables/mismatch.csv",
             caption="../report/mismatch_table.rst",

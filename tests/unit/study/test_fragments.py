@@ -182,8 +182,11 @@ def having(**parts):
 
 NEEDED = "needs the keys function, title and about, each a text"
 WRONG = {
-    "unknown key": (whole() | {"typo": 1}, "unknown key 'typo'; allowed: about, function, "),
-    "key of no text": (whole() | {1: 1}, "unknown key '1'; allowed: about, function, "),
+    "unknown key": (
+        whole() | {"typo": 1},
+        "unknown key 'typo'; allowed: about, data_free, function, ",
+    ),
+    "key of no text": (whole() | {1: 1}, "unknown key '1'; allowed: about, data_free, function, "),
     "key of another kind": (whole() | {"scores": {}}, "unknown key 'scores'; allowed: about, "),
     "no title": (without("title"), NEEDED),
     "no about": (without("about"), NEEDED),

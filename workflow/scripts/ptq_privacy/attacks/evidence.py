@@ -147,6 +147,11 @@ class Evidence:
         """phi of the pool as the adversary keeps it, float64 [P, samples, queries]."""
         return next(iter(self.pool_phi.values()))[:, 0]
 
+    @property
+    def like_pool(self) -> bool:
+        """Whether the pool is at the targets' own variant too, or consists of their like anyway."""
+        return self.rehearsal or next(iter(self.target_phi)) in self.pool_phi
+
     @cached_property
     def paired(self) -> bool:
         """Whether models 2k and 2k+1 are trained on complementary halves, throughout."""

@@ -2,7 +2,8 @@
 
 What a network leaks is what its best attacker gets, and which attack that is depends on the
 network, its compression and what the attacker has. He can try them all on shadow models, whose
-members he knows, and take the one that does best: nothing of the target enters into the choice.
+members he knows, and take the one that does best. Who is a member of the target never enters into
+the choice; where his shadow models are not like the target, its answers do (`likeness`).
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import numpy as np
 
 from ptq_privacy.attacks import gives, score, stand_ins
 from ptq_privacy.attacks.evidence import Evidence
+from ptq_privacy.attacks.likeness import likened
 from ptq_privacy.study import fragments
 from ptq_privacy.study.adversaries import DEFAULT
 
 STAND_INS = 12  # of a fold that every attack is tried on
+LIKENED = 6  # of those that are made like one target, and tried for it alone
 
 
 def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -26,6 +29,7 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
     An adversary who has several variants tries each attack on every part of his evidence that it
     can look at: (targets and pool) at their own variant, their own by the full pool, and, if he has
     the targets there, at full precision; and on all of it. What is compared is `stand_ins.worth`.
+    Of a pool that he has at another variant than the targets, each target has stand-ins of its own.
 
     Args:
         evidence: of any membership; where too few shadow models can stand in, the first attack is
@@ -42,11 +46,22 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
     own = candidates(evidence, settings["attacks"], settings["scores"])
     names = list(own)
     choice = np.zeros(len(evidence.targets), np.int64)
-    if stand_ins.can_stand_in(evidence):
+
+    def best(tried: Mapping[str, np.ndarray], theirs: Evidence) -> int:
+        member = theirs.member[list(theirs.targets)]
+        return int(np.argmax([stand_ins.worth(member, tried[name]) for name in names]))
+
+    if not stand_ins.can_stand_in(evidence):
+        pass
+    elif evidence.like_pool:
         for rows, theirs in stand_ins.folds(evidence, models=STAND_INS):
             tried = own if theirs is evidence else candidates(theirs, settings["attacks"])
-            member = theirs.member[list(theirs.targets)]
-            choice[rows] = np.argmax([stand_ins.worth(member, tried[name]) for name in names])
+            choice[rows] = best(tried, theirs)
+    else:
+        for rows, theirs in stand_ins.folds(evidence, models=LIKENED):
+            for row in rows:
+                alike = likened(evidence, row, theirs)
+                choice[row] = best(candidates(alike, settings["attacks"]), alike)
     settings["chosen"]["strongest"] = [names[place] for place in choice]
     found = np.stack([own[names[place]][row] for row, place in enumerate(choice)])
     return {"strongest": found}

@@ -57,6 +57,7 @@ def publish(
     conclusions_markdown: str | Path,
     adversaries_csv: str | Path,
     adversaries_markdown: str | Path,
+    mismatch_parquet: str | Path,
     mismatch_csv: str | Path,
     origin: Origin,
 ) -> None:
@@ -98,7 +99,9 @@ def publish(
     _write(report, page + made)
     _write(conclusions_markdown, sentences.as_markdown(said) + made)
     _write(adversaries_csv, _csv(both))
-    _write(mismatch_csv, _csv(pd.concat(shares, ignore_index=True)))
+    mismatches = pd.concat(shares, ignore_index=True)
+    tables.write_frame(mismatch_parquet, mismatches, origin)
+    _write(mismatch_csv, _csv(mismatches))
     _write(adversaries_markdown, summary_tables.adversaries_as_markdown(both, attacks) + made)
 
 

@@ -15,6 +15,7 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "compression": ("model", "draw"),
     "distillation": (),
     "balanced sides": ("target",),
+    "likened stand-ins": ("target",),
     "shadow sweep": ("pair", "draw"),
     "matched samples": ("target",),
     "placebo calibration": ("target",),
@@ -22,5 +23,6 @@ STREAMS: dict[str, tuple[str, ...]] = {
 }
 """What is drawn, and the numbers that one of its streams is for. "epoch network" is what a network
 itself draws, such as dropout; "own training" the seed of your own procedure; "balanced sides" which
-values are left out where a sample has more on one side; "distillation" takes a compression's own
+values are left out where a sample has more on one side; "likened stand-ins" the noise that makes
+stand-ins scatter as a target does; "distillation" takes a compression's own
 seed for the study's."""
