@@ -58,7 +58,8 @@ def calibrate(
 
     def put(attack: str, rows: np.ndarray, values: np.ndarray, theirs: Evidence) -> None:
         each = found.setdefault(attack, np.empty((len(evidence.targets), len(FPRS))))
-        each[rows] = [highest_but(values[~theirs.member], fpr) for fpr in FPRS]
+        outside = values[~theirs.member[list(theirs.targets)]]
+        each[rows] = [highest_but(outside, fpr) for fpr in FPRS]
 
     for rows, theirs in stand_ins.folds(evidence, models=STAND_INS):
         scores = score(plain, theirs, wanted and [name for name in wanted if name not in chosen])
