@@ -16,6 +16,9 @@ import numpy as np
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.study.seeds import generator
 
+CLASSES = 20
+"""Of samples: those that scatter more in the pool get more noise from compression too."""
+
 
 def likened(evidence: Evidence, target: int, theirs: Evidence) -> Evidence:
     """Stand-ins whose answers scatter as the target's do.
@@ -23,8 +26,9 @@ def likened(evidence: Evidence, target: int, theirs: Evidence) -> Evidence:
     With m_in and m_out the means of the stand-ins' pool, level l = (m_in + m_out) / 2 and effect
     d = (m_in - m_out) / 2, phi = a + b l + r, and E[r^2] = s^2 d^2 + v as the regression of r^2 on
     d^2 has it. A stand-in's residual is shrunk by the ratio of the target's s and the stand-ins',
-    noise makes up for what the target's residual has beyond, and both go on the target's line. As
-    many answers are right as the target's, those of the highest phi.
+    noise makes up for what the target's has beyond, by classes of samples whose answers scatter
+    alike in the pool, and both go on its line. As many answers are right as the target's, those of
+    the highest phi.
 
     Args:
         evidence: of the target, whose membership is not looked at.
@@ -37,13 +41,15 @@ def likened(evidence: Evidence, target: int, theirs: Evidence) -> Evidence:
     level, effect = (inside + outside) / 2, ((inside - outside) / 2) ** 2
     own = _Scatter.of(evidence.attacked[target], level, effect)
     others = [_Scatter.of(phi, level, effect) for phi in theirs.attacked]
-    power = np.mean([other.power for other in others])
     kept = np.mean([other.kept for other in others])
     share = np.sqrt(max(own.kept, 0) / kept) if kept > 0 else 1.0
-    added = np.sqrt(max(own.power - share**2 * power, 0))
+    rest = share * np.stack([other.rest for other in others])
+    spread = ((theirs.shadow - np.where(side, inside, outside)) ** 2).mean(axis=0)
+    beyond = own.rest**2 - (rest**2).mean(axis=0)
+    added = _by_class(beyond, spread).clip(0)
+    added *= max(beyond.mean(), 0) / (added.mean() or 1.0)  # classes err, and clipping adds that up
     stream = generator("likened stand-ins", evidence.seed, evidence.targets[target])
-    shape = len(others), *level.shape
-    rest = share * np.stack([other.rest for other in others]) + added * stream.normal(size=shape)
+    rest += np.sqrt(added) * stream.normal(size=rest.shape)
     phi = own.start + own.rise * level + rest
     (variant,) = theirs.target_phi
     correct = {}
@@ -56,12 +62,11 @@ def likened(evidence: Evidence, target: int, theirs: Evidence) -> Evidence:
 
 @dataclass(frozen=True)
 class _Scatter:
-    """A model's phi around its line on the level: a and b, r, E[r^2], and s^2 as above."""
+    """A model's phi around its line on the level: a and b, r, and s^2 as above."""
 
     start: float
     rise: float
     rest: np.ndarray
-    power: float
     kept: float
 
     @classmethod
@@ -69,7 +74,15 @@ class _Scatter:
         rise = _slope(level, phi)
         start = phi.mean() - rise * level.mean()
         rest = phi - start - rise * level
-        return cls(start, rise, rest, float((rest**2).mean()), _slope(effect, rest**2))
+        return cls(start, rise, rest, _slope(effect, rest**2))
+
+
+def _by_class(values: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Of each sample the mean over its class, of `CLASSES` equally large ones by their spread."""
+    place = spread.ravel().argsort().argsort() * CLASSES // spread.size
+    count = np.bincount(place, minlength=CLASSES).clip(1)
+    means = np.bincount(place, values.ravel(), CLASSES) / count
+    return means[place].reshape(spread.shape)
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> float:

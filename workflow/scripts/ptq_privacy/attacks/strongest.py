@@ -20,7 +20,6 @@ from ptq_privacy.study import fragments
 from ptq_privacy.study.adversaries import DEFAULT
 
 STAND_INS = 12  # of a fold that every attack is tried on
-LIKENED = 6  # of those that are made like one target, and tried for it alone
 
 
 def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -58,7 +57,7 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
             tried = own if theirs is evidence else candidates(theirs, settings["attacks"])
             choice[rows] = best(tried, theirs)
     else:
-        for rows, theirs in stand_ins.folds(evidence, models=LIKENED):
+        for rows, theirs in stand_ins.folds(evidence, models=STAND_INS):
             for row in rows:
                 alike = likened(evidence, row, theirs)
                 choice[row] = best(candidates(alike, settings["attacks"]), alike)
