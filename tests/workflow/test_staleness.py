@@ -157,7 +157,7 @@ def test_what_only_people_read(cloned):
     for path in library.rglob("*.py"):
         append(path, "\n# A remark.\n'''More about it.'''\n")
     edit(library / "attacks/lira.py", '"""The likelihood', '"""In other words, the likelihood')
-    edit(library / "training/sgd.py", "epoch %d/%d loss", "epoch %d of %d, loss")
+    edit(library / "training/epochs.py", "epoch %d/%d loss", "epoch %d of %d, loss")
     edit(library / "runtime/joblog.py", "%(asctime)s %(levelname)s", "%(levelname)s %(asctime)s")
     append(cloned.path / "mynet.py", "\n# A remark.\n")
     assert stale(cloned) == (set(), set())
