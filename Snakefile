@@ -33,6 +33,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/compress.smk"
 include: "workflow/rules/query.smk"
 include: "workflow/rules/attack.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -212,6 +212,7 @@ def stale_after(workflow, tmp_path):
         ("compression/layerwise.py", {"adaround", "brecq"}),
         ("compression/elimination.py", {"obc", "refit"}),
         ("compression/gptq.py", {"gptq"}),
+        ("compression/alone.py", {"gptq", "obc"}),
         ("compression/dropping.py", {"adaround", "brecq", "refit"}),
         ("compression/inverses.py", {"gptq", "obc", "refit"}),
         ("compression/distillation.py", {"refit"}),

@@ -45,25 +45,25 @@ def scores(evidence: Evidence, settings: Mapping[str, Any]) -> dict[str, np.ndar
     own = candidates(evidence, settings["attacks"], settings["scores"])
     names = list(own)
     choice = np.zeros(len(evidence.targets), np.int64)
-
-    def best(tried: Mapping[str, np.ndarray], theirs: Evidence) -> int:
+    for rows, theirs in _tried_on(evidence):
+        tried = own if theirs is evidence else candidates(theirs, settings["attacks"])
         member = theirs.member[list(theirs.targets)]
-        return int(np.argmax([stand_ins.worth(member, tried[name]) for name in names]))
-
-    if not stand_ins.can_stand_in(evidence):
-        pass
-    elif evidence.like_pool:
-        for rows, theirs in stand_ins.folds(evidence, models=STAND_INS):
-            tried = own if theirs is evidence else candidates(theirs, settings["attacks"])
-            choice[rows] = best(tried, theirs)
-    else:
-        for rows, theirs in stand_ins.folds(evidence, models=STAND_INS):
-            for row in rows:
-                alike = likened(evidence, row, theirs)
-                choice[row] = best(candidates(alike, settings["attacks"]), alike)
+        choice[rows] = np.argmax([stand_ins.worth(member, tried[name]) for name in names])
     settings["chosen"]["strongest"] = [names[place] for place in choice]
     found = np.stack([own[names[place]][row] for row, place in enumerate(choice)])
     return {"strongest": found}
+
+
+def _tried_on(evidence: Evidence) -> Iterator[tuple[np.ndarray, Evidence]]:
+    """Which targets have the same stand-ins, and these; none where too few models can stand in."""
+    if not stand_ins.can_stand_in(evidence):
+        return
+    for rows, theirs in stand_ins.folds(evidence, models=STAND_INS):
+        if evidence.like_pool:
+            yield rows, theirs
+            continue
+        for row in rows:
+            yield np.array([row]), likened(evidence, row, theirs)
 
 
 def candidates(

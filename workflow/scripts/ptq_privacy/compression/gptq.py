@@ -2,23 +2,21 @@
 
 A row's rounding error is made up for by the weights that come after. All rows go through the
 columns in the same order, so one Cholesky factor of the inverse second moment serves all of them,
-where OBC changes an inverse for each row. Otherwise it works as OBC does here: each layer alone, on
-the full-precision network's inputs, and new statistics for batch normalisation at the end.
+where OBC changes an inverse for each row. The layers of networks are gone through as OBC's are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from ptq_privacy.compression.grid import Grid, QuantizedWeight, search
-from ptq_privacy.compression.grouped import apart, begun, set_weights
+from ptq_privacy.compression.alone import each_alone
+from ptq_privacy.compression.grid import Grid, QuantizedWeight
 from ptq_privacy.compression.inverses import check_layer, damped_inverses
 from ptq_privacy.compression.work import Cost, NetworkCost, Work, held, prepared, solved, swept
-from ptq_privacy.graph.folding import reestimate_all
-from ptq_privacy.graph.lockstep import Lockstep
 
 BLOCK = 128  # columns whose errors reach those to the right of them by one matrix product
 
@@ -33,14 +31,8 @@ def compress(
     decreasing: bool,
 ) -> list[tuple[nn.Module, dict[str, QuantizedWeight]]]:
     """Quantize every layer; arguments and result as `compression.Together` has them."""
-    networks, layers = begun(models, levels)
-    for moments in Lockstep(models, None, inputs, seeds).each_layer():
-        grid = search(moments.weight.flatten(0, 1), levels[moments.name])
-        known = moments.weight, moments.second, grid
-        codes = quantize_layers(*known, damping=damping, decreasing=decreasing)
-        layers[moments.name] = QuantizedWeight(codes.flatten(0, 1), grid)
-        set_weights(networks, moments.name, layers[moments.name])
-    return apart(reestimate_all(networks, inputs), layers)
+    solve = partial(quantize_layers, damping=damping, decreasing=decreasing)
+    return each_alone(models, inputs, levels, seeds, solve)
 
 
 def quantize_rows(

@@ -1,18 +1,19 @@
 """Optimal Brain Compression (Frantar and Alistarh 2022): each layer by greedy elimination.
 
-Every layer is solved alone, on the full-precision network's inputs. Batch normalisation stays and
-gets new statistics afterwards, which undoes the shift that rounding caused.
+How the layers of networks are gone through is in alone.py, how one of them is solved in
+elimination.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
+from ptq_privacy.compression.alone import each_alone
 from ptq_privacy.compression.elimination import quantize_layers, quantize_rows
-from ptq_privacy.compression.grid import QuantizedWeight, search
-from ptq_privacy.compression.grouped import apart, begun, set_weights
+from ptq_privacy.compression.grid import QuantizedWeight
 from ptq_privacy.compression.work import (
     Cost,
     NetworkCost,
@@ -23,8 +24,6 @@ from ptq_privacy.compression.work import (
     prepared,
     solved,
 )
-from ptq_privacy.graph.folding import reestimate_all
-from ptq_privacy.graph.lockstep import Lockstep
 
 __all__ = ["compress", "quantize_rows", "work"]
 
@@ -38,13 +37,7 @@ def compress(
     damping: float,
 ) -> list[tuple[nn.Module, dict[str, QuantizedWeight]]]:
     """Quantize every layer; arguments and result as `compression.Together` has them."""
-    networks, layers = begun(models, levels)
-    for moments in Lockstep(models, None, inputs, seeds).each_layer():
-        grid = search(moments.weight.flatten(0, 1), levels[moments.name])
-        codes = quantize_layers(moments.weight, moments.second, grid, damping=damping)
-        layers[moments.name] = QuantizedWeight(codes.flatten(0, 1), grid)
-        set_weights(networks, moments.name, layers[moments.name])
-    return apart(reestimate_all(networks, inputs), layers)
+    return each_alone(models, inputs, levels, seeds, partial(quantize_layers, damping=damping))
 
 
 def work(network: NetworkCost, images: int, device: str, *, damping: float) -> Cost:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -93,3 +93,9 @@ def identify(path: str | Path, identity: Identity) -> None:
         found = metadata.get(field)
         if found != (list(expected) if isinstance(expected, tuple) else expected):
             raise ValueError(f"{path}: its {field} is {found!r}, expected {expected!r}; remove it")
+
+
+def accuracies(shards: Sequence[str | Path], targets: int) -> list[float]:
+    """On the test set, of models 0 to targets - 1, in the shards that hold them."""
+    found = dict(item for path in shards for item in records(path).items())
+    return [found[target].test_accuracy for target in range(targets)]

@@ -80,6 +80,20 @@ def write_frame(path: str | Path, frame: pd.DataFrame, origin: Origin | None = N
     write(path, pa.Table.from_pandas(frame, preserve_index=False), origin)
 
 
+def write_frames(
+    parquet: str | Path, csv: str | Path, frame: pd.DataFrame, origin: Origin | None = None
+) -> None:
+    """Write a data frame as `write_frame` does, and as CSV for people."""
+    write_frame(parquet, frame, origin)
+    write_csv(csv, frame)
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a data frame as text, numbers to six digits."""
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format="%.6g")
+
+
 def write_columns(
     path: str | Path, columns: Mapping[str, Sequence[Any]], origin: Origin | None = None
 ) -> None:

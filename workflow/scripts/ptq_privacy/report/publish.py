@@ -98,10 +98,9 @@ def publish(
     page = front_page.build(study, shown, figures, said, table, both, attacks[0])
     _write(report, page + made)
     _write(conclusions_markdown, sentences.as_markdown(said) + made)
-    _write(adversaries_csv, _csv(both))
+    tables.write_csv(adversaries_csv, both)
     mismatches = pd.concat(shares, ignore_index=True)
-    tables.write_frame(mismatch_parquet, mismatches, origin)
-    _write(mismatch_csv, _csv(mismatches))
+    tables.write_frames(mismatch_parquet, mismatch_csv, mismatches, origin)
     _write(adversaries_markdown, summary_tables.adversaries_as_markdown(both, attacks) + made)
 
 
@@ -132,10 +131,6 @@ def _measured(
 
 def _read(path: str | None) -> pd.DataFrame | None:
     return None if path is None else tables.read_frame(path)
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return table.to_csv(index=False, float_format="%.6g")
 
 
 def _write(path: str | Path, text: str) -> None:

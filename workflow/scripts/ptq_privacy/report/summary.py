@@ -128,9 +128,7 @@ def write(
     origin: Origin,
 ) -> None:
     """Write the whole table as parquet and CSV, and the headline's attack as Markdown."""
-    tables.write_frame(parquet, table, origin)
-    with replacing(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    tables.write_frames(parquet, csv, table, origin)
     with replacing(markdown) as temporary:
         text = summary_tables.summary_as_markdown(table, headline)
         temporary.write_text(text + origins.comment(origin), encoding="utf-8")

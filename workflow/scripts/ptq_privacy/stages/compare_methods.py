@@ -10,7 +10,6 @@ import pandas as pd
 
 from ptq_privacy.attacks import metrics
 from ptq_privacy.files import shard_records, tables
-from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.measures import methods
 from ptq_privacy.measures.leakage import Values, from_table
@@ -44,7 +43,8 @@ def compare_methods(
     nonmembers = []
     for place, (cell, path) in enumerate(zip(cells, values, strict=True)):
         key = (f"{cell['dataset']}, {cell['network']}", cell["variant"])
-        accuracy = _accuracies(checkpoints[place * shards :][:shards], targets)
+        own_shards = checkpoints[place * shards :][:shards]
+        accuracy = np.array(shard_records.accuracies(own_shards, targets))
         own = from_table(tables.read_frame(path))
         read.setdefault(key, {})[cell["adversary"]] = own, accuracy
         nonmembers.append(int(tables.read_frame(leakage[place])["nonmembers"].min()))
@@ -63,12 +63,4 @@ def compare_methods(
                 resolved = {"supported": metrics.supports(min(nonmembers), metric)}
                 rows += [{**shared, **resolved, **row} for row in methods.differences(networks)]
     table = pd.DataFrame(rows, columns=[*COLUMNS, "estimate", "low", "high", "p_value", "note"])
-    tables.write_frame(parquet, table, origin)
-    with replacing(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
-
-
-def _accuracies(shards: Sequence[str | Path], targets: int) -> np.ndarray:
-    """On the test set, float64 [targets]."""
-    records = dict(item for path in shards for item in shard_records.records(path).items())
-    return np.array([records[target].test_accuracy for target in range(targets)])
+    tables.write_frames(parquet, csv, table, origin)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,6 @@ import pandas as pd
 
 from ptq_privacy.attacks import metrics
 from ptq_privacy.files import shard_records, tables
-from ptq_privacy.files.atomic import replacing
 from ptq_privacy.files.origin import Origin
 from ptq_privacy.measures import scale
 from ptq_privacy.measures.leakage import Values, from_table
@@ -22,6 +23,22 @@ COLUMNS = (
     "dataset", "family", "attack", "metric", "supported", "nonmembers", "kind", "network",
     "parameters", "variant", "accuracy", "adversary", "estimate", "low", "high", "p_value",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What is known of one network at one variant to one adversary.
+
+    leakage: a row an attack. values: of each target. accuracy: on the test set, mean over targets.
+    """
+
+    network: str
+    variant: str
+    adversary: str
+    parameters: int
+    leakage: pd.DataFrame
+    values: Values
+    accuracy: float
 
 
 def compare_scale(
@@ -47,58 +64,60 @@ def compare_scale(
         attacks: scores to speak of.
     """
     shards = len(checkpoints) // len(cells)
-    sizes = {
-        (place["dataset"], place["network"]): int(json.loads(Path(path).read_text())["parameters"])
-        for place, path in zip(networks, tried, strict=True)
-    }
-    read: dict[tuple[str, str, str, str], tuple[pd.DataFrame, Values, float]] = {}
+    sizes, families = {}, {}
+    for member, path in zip(networks, tried, strict=True):
+        key = member["dataset"], member["network"]
+        sizes[key] = int(json.loads(Path(path).read_text())["parameters"])
+        families[key] = member["dataset"], member["family"]
+    known: dict[tuple[str, str], list[_Cell]] = {}
     for place, cell in enumerate(cells):
-        accuracy = _accuracy(checkpoints[place * shards :][:shards], targets)
-        known = tables.read_frame(leakage[place]), from_table(tables.read_frame(values[place]))
-        read[cell["dataset"], cell["network"], cell["variant"], cell["adversary"]] = (
-            *known,
-            accuracy,
+        key = cell["dataset"], cell["network"]
+        own = checkpoints[place * shards :][:shards]  # that hold the targets
+        known.setdefault(families[key], []).append(
+            _Cell(
+                network=cell["network"],
+                variant=cell["variant"],
+                adversary=cell["adversary"],
+                parameters=sizes[key],
+                leakage=tables.read_frame(leakage[place]).set_index("attack"),
+                values=from_table(tables.read_frame(values[place])),
+                accuracy=float(np.mean(shard_records.accuracies(own, targets))),
+            )
         )
+    rows = [
+        {"dataset": dataset, "family": family, **row}
+        for (dataset, family), own in known.items()
+        for row in _of_family(own, attacks)
+    ]
+    tables.write_frames(parquet, csv, pd.DataFrame(rows, columns=list(COLUMNS)), origin)
+
+
+def _of_family(cells: Sequence[_Cell], attacks: Sequence[str]) -> list[dict[str, object]]:
+    """Rows of one family on one data set."""
+    nonmembers = min(int(cell.leakage["nonmembers"].min()) for cell in cells)
     rows: list[dict[str, object]] = []
-    families = list(dict.fromkeys((place["dataset"], place["family"]) for place in networks))
-    for dataset, family in families:
-        names = [n["network"] for n in networks if (n["dataset"], n["family"]) == (dataset, family)]
-        own = {key[1:]: known for key, known in read.items() if key[0] == dataset}
-        shown = list(dict.fromkeys(key[1:] for key in own if key[0] in names))
-        nonmembers = min(int(known[0]["nonmembers"].min()) for known in own.values())
-        for attack in attacks:
-            for metric in METRICS:
-                shared: dict[str, object] = {"dataset": dataset, "family": family}
-                shared |= {"attack": attack, "metric": metric, "nonmembers": nonmembers}
-                shared |= {"supported": metrics.supports(nonmembers, metric)}
-                found: dict[tuple[str, str], list[Sized]] = {}
-                for variant, adversary in shown:
-                    for name in names:
-                        table, measured, accuracy = own[name, variant, adversary]
-                        parameters = sizes[dataset, name]
-                        level = {"network": name, "parameters": parameters, "accuracy": accuracy}
-                        level |= {"kind": scale.LEAK, "variant": variant, "adversary": adversary}
-                        row = table[table["attack"] == attack].iloc[0]
-                        parts = zip(
-                            ("estimate", "low", "high", "p_value"),
-                            ("mean", "low", "high", "p_value"),
-                            strict=True,
-                        )
-                        rows.append(
-                            {**shared, **level, **{p: row[f"{metric}_{of}"] for p, of in parts}}
-                        )
-                        one = Sized(parameters, measured[attack][metric])
-                        found.setdefault((variant, adversary), []).append(one)
-                full = next(many for (variant, _), many in found.items() if variant == "full")
-                all_of = {"network": "all", "parameters": 0, "accuracy": np.nan}
-                rows += [{**shared, **all_of, **row} for row in scale.trends(full, found)]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    tables.write_frame(parquet, table, origin)
-    with replacing(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    for attack, metric in product(attacks, METRICS):
+        supported = metrics.supports(nonmembers, metric)
+        shared = {"attack": attack, "metric": metric, "supported": supported}
+        shared["nonmembers"] = nonmembers
+        found: dict[tuple[str, str], list[Sized]] = {}
+        for cell in cells:
+            rows.append({**shared, **_level(cell, attack, metric)})
+            one = Sized(cell.parameters, cell.values[attack][metric])
+            found.setdefault((cell.variant, cell.adversary), []).append(one)
+        full = next(many for (variant, _), many in found.items() if variant == "full")
+        all_of = {"network": "all", "parameters": 0, "accuracy": np.nan}
+        rows += [{**shared, **all_of, **row} for row in scale.trends(full, found)]
+    return rows
 
 
-def _accuracy(shards: Sequence[str | Path], targets: int) -> float:
-    """On the test set, mean over the targets."""
-    records = dict(item for path in shards for item in shard_records.records(path).items())
-    return float(np.mean([records[target].test_accuracy for target in range(targets)]))
+def _level(cell: _Cell, attack: str, metric: str) -> dict[str, object]:
+    """What one attack finds in one cell."""
+    measured = cell.leakage.loc[attack]
+    about = ("network", "parameters", "variant", "accuracy", "adversary")
+    return {
+        "kind": scale.LEAK,
+        **{name: getattr(cell, name) for name in about},
+        "estimate": measured[f"{metric}_mean"],
+        **{part: measured[f"{metric}_{part}"] for part in ("low", "high", "p_value")},
+    }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ptq_privacy.answers import inference
 from ptq_privacy.data import audit, kinds
@@ -113,36 +114,12 @@ def _finished(
             snapshots.write(path, Snapshot(progress), about)
             last = time.monotonic()
 
-    torch.manual_seed(seed_of("initial weights", seed, model))
-    network = factory.build().to(data.inputs.device)
+    network, epochs, promise = _trained(
+        data, factory, training, recipe, seed, model, before.progress if before else None, keep
+    )
     normalised = Normalised(network, data.kind, data.statistics).to(data.inputs.device)
-    members = data.members_of(model)
-    inputs, labels = data.inputs[members], data.labels[members]
-    epochs, promise = 1, None
-    if references.is_own(training):
-        own_seed = seed_of("own training", seed, model)
-        known = normalised.normalise(inputs)
-        procedure.train(training, network, known, labels, own_seed, recipe)
-    else:
-        built_in = Recipe(**recipe)
-        epochs = built_in.epochs
-        augment = kinds.part(data.kind, "augment")
-        references.find(training, "training")(
-            network,
-            augment.augmented(inputs, **built_in.augmentation),
-            labels,
-            built_in,
-            normalised.normalise,
-            seed,
-            model,
-            before.progress if before else None,
-            keep,
-        )
-        if built_in.dp is not None:
-            of_training = references.find(f"{training.partition(':')[0]}:promise", "training")
-            promise = asdict(of_training(built_in, len(labels)))
     record = ModelRecord(
-        inference.accuracy(normalised, data.inputs, data.labels, members),
+        inference.accuracy(normalised, data.inputs, data.labels, data.members_of(model)),
         inference.accuracy(normalised, data.test_inputs, data.test_labels),
         promise=promise,
     )
@@ -150,3 +127,33 @@ def _finished(
     finished = Snapshot(Progress(epochs, network.state_dict(), {}), record)
     snapshots.write(path, finished, about)
     return finished
+
+
+def _trained(
+    data: Audit,
+    factory: Factory,
+    training: str,
+    recipe: Mapping[str, Any],
+    seed: int,
+    model: int,
+    done: Progress | None,
+    keep: Callable[[Progress], None],
+) -> tuple[nn.Module, int, dict[str, float] | None]:
+    """A model's network, after how many epochs, and what was promised of it, if anything."""
+    torch.manual_seed(seed_of("initial weights", seed, model))
+    network = factory.build().to(data.inputs.device)
+    normalise = Normalised(network, data.kind, data.statistics).to(data.inputs.device).normalise
+    members = data.members_of(model)
+    inputs, labels = data.inputs[members], data.labels[members]
+    if references.is_own(training):
+        own_seed = seed_of("own training", seed, model)
+        procedure.train(training, network, normalise(inputs), labels, own_seed, recipe)
+        return network, 1, None
+    built_in = Recipe(**recipe)
+    augmented = kinds.part(data.kind, "augment").augmented(inputs, **built_in.augmentation)
+    train = references.find(training, "training")
+    train(network, augmented, labels, built_in, normalise, seed, model, done, keep)
+    if built_in.dp is None:
+        return network, built_in.epochs, None
+    promise = references.find(f"{training.partition(':')[0]}:promise", "training")
+    return network, built_in.epochs, asdict(promise(built_in, len(labels)))
