@@ -367,9 +367,11 @@ def _network(config: dict[str, Any], values: dict[str, Any], owners: set[tuple[s
     for name, value in own.items():
         if name.startswith(f"{NETWORK}.settings."):
             settings[name.removeprefix(f"{NETWORK}.settings.")] = value
-    grouped = settings.get("normalisation") == "group"
-    if grouped and min(settings.get("widths", [16])) * settings.get("multiple", 1) < 2:
-        raise Clash  # a group holds two channels at least
+    if "architecture" in entry:
+        whole = {**fragments.get("networks", entry["architecture"]).defaults, **settings}
+        grouped = whole.get("normalisation") == "group"
+        if grouped and min(whole["widths"]) * whole["multiple"] < 2:
+            raise Clash  # a group holds two channels at least
     if settings or f"{NETWORK}.settings" in own:
         entry["settings"] = settings
     if f"{NETWORK}.training" in own:
