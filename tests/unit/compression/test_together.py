@@ -32,8 +32,22 @@ def several(name: str) -> tuple[list[nn.Module], list[torch.Tensor]]:
     return networks, samples
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("method", METHODS)
+# The learned methods take longest; one network shows each of them.
+QUICK = ("nearest", "obc", "gptq")
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        pytest.param(
+            method,
+            name,
+            marks=[] if method in QUICK or name == "convolutions" else [pytest.mark.slow],
+        )
+        for method in METHODS
+        for name in NETWORKS
+    ],
+)
 def test_side_by_side_each_model_gets_the_bits_that_it_gets_alone(method, name):
     networks, samples = several(name)
     recipe = Variant(method, 1.58, 8.0), [3, 4, 5], fast(method)

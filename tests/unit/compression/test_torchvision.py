@@ -153,6 +153,7 @@ def compressed(name: str, method: str) -> tuple[nn.Module, nn.Module, Stored]:
     return network, *compress(network, IMAGES, Variant(method, 1.58, 8.0), 0, settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_is_quantized_whole(name):
     check(*compressed(name, "nearest"))
@@ -160,6 +161,7 @@ def test_every_family_is_quantized_whole(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["brecq", "obc", "refit"])  # BRECQ begins with AdaRound
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_passes_every_method(name, method):
     check(*compressed(name, method))

@@ -104,10 +104,9 @@ def test_at_full_precision(tmp_path, name):
     check(tmp_path / "full", FACTORIES[name], networks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(
-    "name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in DEEP)]
-)
+@pytest.mark.parametrize("name", [*SMALL, *DEEP])
 def test_by_every_compression(tmp_path, name, method):
     variant = Variant(method, 1.58, 8.0)
     trained, few = tmp_path / "full", tmp_path / "few"

@@ -233,6 +233,7 @@ def test_no_method_imports_another():
             assert f"compression import {other}" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "jobs"),
     [
