@@ -75,6 +75,7 @@ def test_a_key_over_the_default_is_checked_as_the_file_is(workdir):
     assert refusal(snakemake(workdir, "--config", "training={epoch: 5}")).startswith(message)
 
 
+@pytest.mark.slow
 def test_keys_over_a_whole_config_change_what_they_name(study):
     """A mapping is merged and its numbers are numbers: with the same ones nothing is stale."""
     assert study.planned("--config", "training={epochs: 8, flip: false}", "seed=3") == {}
@@ -103,6 +104,7 @@ def make(target, config):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["run", "report", "plan", "clean-stale"])
 def test_make_refuses_the_same_config_in_the_same_words(tmp_path, target):
     path = tmp_path / "own.yaml"

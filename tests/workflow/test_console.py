@@ -64,6 +64,7 @@ def test_an_error_is_shown_in_full(tmp_path):
     assert len(lines_like(JOB, output)) >= 4
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_why(tmp_path):
     study = Workdir(tmp_path)
     study.write_config(TINY)

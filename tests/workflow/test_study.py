@@ -113,6 +113,7 @@ def test_a_finished_study_has_nothing_left_to_do(finished):
     assert "Nothing to be done" in finished.run("--dry-run")
 
 
+@pytest.mark.slow
 def test_transfer_alone_quantizes_only_the_shards_with_targets(tmp_path):
     workdir = Workdir(tmp_path)
     config = copy.deepcopy(TINY)
@@ -124,6 +125,7 @@ def test_transfer_alone_quantizes_only_the_shards_with_targets(tmp_path):
     assert "plot_adversaries" not in plan
 
 
+@pytest.mark.slow
 def test_more_shadow_models_train_only_the_new_ones(study):
     config = copy.deepcopy(TINY)
     config["pool"]["shadow_models"] = 10

@@ -86,6 +86,7 @@ def ternary(digits, network):
     return {method: result(method) for method in METHODS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", LEARNING)
 def test_methods_beat_nearest_rounding_at_three_levels(method, digits, network, ternary):
     _, _, images, labels = digits

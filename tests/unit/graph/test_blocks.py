@@ -111,6 +111,7 @@ def test_only_functions_of_single_values_count(after, activated):
     assert (found is not None) == activated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "count"), [(resnet18, 1 + 8), (resnet50, 1 + 2 * 16), (densenet121, 1 + 58)]
 )

@@ -75,6 +75,7 @@ def test_one_channel_cannot_be_normalised_in_groups():
         small_resnets.build(10, 1, [8, 1], normalisation="group")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGES)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64)])
 def test_one_logit_a_class_for_images_of_every_data_set(name, shape):

@@ -72,6 +72,7 @@ IMAGES = factory("resnet8", 10, (1, 8, 8))
 TEXTS = factory("transformer", 10, (16,), {"vocabulary": 1000, "length": 16})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [IMAGES, TEXTS], ids=["convolutions", "embeddings"])
 @pytest.mark.parametrize(
     "text", ["full", "nearest-w4", "nearest-w1.58-head8", "nearest-w2", "nearest-w4a8"]

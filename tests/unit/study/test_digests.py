@@ -287,6 +287,7 @@ def test_lira_is_the_business_of_attacks_alone(stale_after):
     assert stale_after("attacks/rmia.py") == attacks - {"measure_exposure"}  # of the headline alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", digests.UNSEEN)
 def test_what_no_artifact_can_depend_on_concerns_nothing(stale_after, file):
     assert stale_after(file) == set()

@@ -65,6 +65,7 @@ def same(first, second):
     return all(torch.equal(one, other) for one, other in pairs)
 
 
+@pytest.mark.slow
 def test_going_on_after_any_epoch_ends_with_the_same_weights():
     reached = []
     keep = lambda progress: reached.append(copy.deepcopy(progress))  # noqa: E731

@@ -167,6 +167,7 @@ def test_a_finished_model_is_not_trained_again(files, undisturbed, tmp_path, cap
     assert output.read_bytes() == undisturbed.read_bytes()
 
 
+@pytest.mark.slow
 def test_snapshots_of_another_seed_are_replaced(files, undisturbed, tmp_path, caplog):
     other, output = tmp_path / "other", tmp_path / "shard"
     stopped_after_a_model(files, other, 1)
