@@ -201,6 +201,7 @@ def stale_after(workflow, tmp_path):
     return stale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "methods"),
     [
