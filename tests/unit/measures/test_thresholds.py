@@ -5,10 +5,15 @@ import pytest
 from scipy import stats
 
 from ptq_privacy import attacks
+from ptq_privacy.answers import logits
+from ptq_privacy.answers.answer_blocks import CompactBlock
 from ptq_privacy.attacks.evidence import Evidence
 from ptq_privacy.data import membership
+from ptq_privacy.files import scores as score_files
+from ptq_privacy.files import tables
 from ptq_privacy.files.scores import Scores
 from ptq_privacy.measures import thresholds
+from ptq_privacy.stages.calibrate_thresholds import calibrate_thresholds
 
 ATTACKS = {"lira": {}, "global_threshold": {}, "rmia": {"gamma": 2.0, "a": 0.4}}
 
@@ -61,10 +66,48 @@ def test_nothing_of_the_target_enters():
 def test_a_choice_among_attacks_has_the_threshold_of_the_one_that_was_chosen():
     phi, member = pool()
     evidence = Evidence.of(phi[:3], phi, member, [0, 1, 2])
-    chosen = {"strongest": ["lira_online", "rmia_offline", "global_threshold"]}
-    found = thresholds.calibrate(evidence, {**ATTACKS, "strongest": {}}, None, chosen)
-    for row, name in enumerate(chosen["strongest"]):
-        np.testing.assert_array_equal(found["strongest"][row], found[name][row])
+    names = ["lira_online", "rmia_offline", "global_threshold"]
+    limits = thresholds.calibrate(evidence, {**ATTACKS, "strongest": {}}, ["lira_online"], names)
+    assert set(limits) == set(names)
+    found = thresholds.of_chosen(limits, {"strongest": names})["strongest"]
+    plain = thresholds.calibrate(evidence, ATTACKS)
+    for row, name in enumerate(names):
+        np.testing.assert_array_equal(found[row], plain[name][row])
+
+
+def test_every_variant_has_the_thresholds_of_its_own_choice(tmp_path):
+    """To the transfer adversary all variants have the same stand-ins, but not the same choice."""
+    phi, member = pool()
+    label = np.zeros(member.shape[1], np.int16)
+    for variant, shift in (("full", 0.0), ("nearest-w4", 0.1), ("nearest-w2", 0.3)):
+        blocks = [
+            CompactBlock(m, 0, label, member[m], phi[m, :, 0] + shift, phi[m, :, 0] > 0)
+            for m in range(len(phi))
+        ]
+        logits.write(tmp_path / variant, blocks, None, {})
+    chosen = {"nearest-w4": ["lira_online"] * 4, "nearest-w2": ["global_threshold"] * 4}
+    cells = [{"variant": variant, "adversary": "transfer"} for variant in chosen]
+    columns = scored(phi, member, range(4))
+    for variant, names in chosen.items():
+        own = columns | {"strongest": np.stack([columns[n][t] for t, n in enumerate(names)])}
+        place, known = tmp_path / f"{variant}-scores", (range(4), label)
+        score_files.write(place, *known, member[:4], own, None, {"strongest": names})
+    calibrate_thresholds(
+        [tmp_path / f"{variant}-scores" for variant in chosen],
+        {name: [tmp_path / name] for name in ("full", *chosen)},
+        tmp_path / "thresholds",
+        cells,
+        targets=4,
+        models=8,
+        attacks={**ATTACKS, "strongest": {}},
+        seed=0,
+    )
+    table = tables.read_frame(tmp_path / "thresholds")
+    table = table.set_index(["variant", "attack", "fpr_limit"])["threshold_mean"]
+    for variant, names in chosen.items():
+        for limit in (0.001, 0.01):
+            expected = table[variant, names[0], limit]
+            assert table[variant, "strongest", limit] == expected
 
 
 @pytest.mark.parametrize(

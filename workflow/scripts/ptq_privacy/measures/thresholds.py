@@ -9,7 +9,7 @@ is measured here: the rates that it really gives, and what a call is worth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,38 +39,45 @@ def calibrate(
     evidence: Evidence,
     attacks: Mapping[str, Mapping[str, Any]],
     wanted: Iterable[str] | None = None,
-    chosen: Mapping[str, Sequence[str]] | None = None,
+    candidates: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
-    """Each attack's thresholds for each target: float64 [targets, FPRS]; call what lies above.
+    """Each score's thresholds for each target: float64 [targets, FPRS]; call what lies above.
 
     A threshold lets through at most that share of the non-members of a fold's stand-ins together.
     Errors are those of `stand_ins.folds`.
 
     Args:
-        attacks: their settings by name.
+        attacks: their settings by name; those that choose among the others are passed over.
         wanted: as of `attacks.score`.
-        chosen: of a score that was chosen among others, which one it is for each target: that
-            one's scores set its thresholds, for others have another scale.
+        candidates: more scores, by the names of `strongest.candidates`.
     """
-    chosen = chosen or {}
     found: dict[str, np.ndarray] = {}
     plain = {name: attacks[name] for name in attacks if not chooses(name)}
-
-    def put(attack: str, rows: np.ndarray, values: np.ndarray, theirs: Evidence) -> None:
-        each = found.setdefault(attack, np.empty((len(evidence.targets), len(FPRS))))
-        outside = values[~theirs.member[list(theirs.targets)]]
-        each[rows] = [highest_but(outside, fpr) for fpr in FPRS]
-
     for rows, theirs in stand_ins.folds(evidence, models=STAND_INS):
-        scores = score(plain, theirs, wanted and [name for name in wanted if name not in chosen])
-        for attack, values in scores.items():
-            put(attack, rows, values, theirs)
-        others = strongest.candidates(theirs, plain, scores) if chosen else {}
-        for attack, names in chosen.items():
-            for name in {names[row] for row in rows}:
-                own = [row for row in rows if names[row] == name]
-                put(attack, np.asarray(own), others[name], theirs)
+        scores = score(plain, theirs, wanted)
+        if missing := set(candidates) - set(scores):
+            tried = strongest.candidates(theirs, plain, scores)
+            scores |= {name: tried[name] for name in missing}
+        outside = ~theirs.member[list(theirs.targets)]
+        for name, values in scores.items():
+            each = found.setdefault(name, np.empty((len(evidence.targets), len(FPRS))))
+            each[rows] = [highest_but(values[outside], fpr) for fpr in FPRS]
     return found
+
+
+def of_chosen(
+    limits: Mapping[str, np.ndarray], chosen: Mapping[str, Sequence[str]]
+) -> dict[str, np.ndarray]:
+    """The thresholds of scores that were chosen among others, which have scales of their own.
+
+    Args:
+        limits: of `calibrate`.
+        chosen: by such a score, which one it is for each target.
+    """
+    return {
+        attack: np.stack([limits[name][row] for row, name in enumerate(names)])
+        for attack, names in chosen.items()
+    }
 
 
 def highest_but(values: np.ndarray, share: float) -> float:

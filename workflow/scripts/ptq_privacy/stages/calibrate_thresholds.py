@@ -48,12 +48,16 @@ def calibrate_thresholds(
         known = score_files.read(path)
         if (pool, asked) not in calibrated:
             evidence, attacked = gather(logits, variant, adversary, targets, models, seed)
-            limits = thresholds.calibrate(evidence, attacks, known.attacks, known.chosen)
+            plain = [name for name in known.attacks if name not in known.chosen]
+            candidates = {name for names in known.chosen.values() for name in names}
+            limits = thresholds.calibrate(evidence, attacks, plain, candidates)
             calibrated[pool, asked] = attacked.member, limits
         member, limits = calibrated[pool, asked]
+        limits = {**limits, **thresholds.of_chosen(limits, known.chosen)}
         if not np.array_equal(known.member, member):
             raise ValueError(f"{path} and {logits[variant][0]} disagree about members; remove both")
-        table = thresholds.evaluate(known, limits, seed)
+        asked_for = {name: limits[name] for name in known.attacks}
+        table = thresholds.evaluate(known, asked_for, seed)
         for place, (name, value) in enumerate(cell.items()):
             table.insert(place, name, value)
         found.append(table)
